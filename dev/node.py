@@ -1,0 +1,35 @@
+"""Which npm packages does the environment hold? Exactly those of `package-lock.json`."""
+
+import os
+import shutil
+
+from .layout import CACHE, NODE, ROOT, VENV
+from .python_env import OFFLINE
+from .steps import run, step
+
+LOCK = ROOT / "dev" / "package-lock.json"
+
+
+def ensure():
+    """Bring `.dev/node` to the lock; node itself is a Python wheel, so nobody needs root."""
+    stamp = NODE / ".complete"
+    if stamp.exists() and stamp.read_text() == LOCK.read_text():
+        return
+    with step("npm packages: a client for the tests, linters, a script Debian left out"):
+        stamp.unlink(missing_ok=True)
+        NODE.mkdir(exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(ROOT / "dev" / name, NODE)
+        npm("ci", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts")
+        stamp.write_text(LOCK.read_text())
+
+
+def npm(*arguments):
+    run(
+        [VENV / "bin" / "npm", *arguments], why=f"npm {arguments[0]}", hint=OFFLINE, cwd=NODE,
+        env={
+            **os.environ,
+            "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
+            "npm_config_cache": str(CACHE / "npm"),
+        },
+    )

