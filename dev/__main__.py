@@ -3,7 +3,7 @@
 import os
 import sys
 
-from . import browser, layout, odoo_tree, postgres, setup
+from . import browser, layout, postgres, setup
 from .steps import Stop, main_or_stop, say
 
 
@@ -17,30 +17,58 @@ def do_setup():
 def do_odoo(*arguments):
     """Replace this process by Odoo, so that signals and exit codes are its own."""
     setup.ensure()
-    os.environ.update(odoo_environment())
-    words = [str(layout.PYTHON), str(odoo_tree.launcher()), *arguments]
-    os.execv(words[0], words)
-
-
-def odoo_environment():
-    """Return the variables that make any Odoo program use this environment."""
-    return {
-        "ODOO_RC": str(layout.ODOO_CONF),
-        "PYTHONPATH": str(odoo_tree.package().parent),
-        "PATH": f"{layout.VENV / 'bin'}:{os.environ['PATH']}",
-    }
+    words = setup.odoo_command(*arguments)
+    os.execve(words[0], words, setup.odoo_environment())
 
 
 def do_psql(*arguments):
     """Replace this process by psql; without arguments it lists the databases."""
     setup.ensure()
-    os.environ.update(postgres.client_environment())
-    os.execv(postgres.program("psql"), ["psql", *(arguments or ("-d", "postgres", "-l"))])
+    environment = {**os.environ, **postgres.client_environment()}
+    os.execve(
+        postgres.program("psql"), ["psql", *(arguments or ("-d", "postgres", "-l"))], environment
+    )
 
 
 def do_stop():
     """Stop PostgreSQL."""
+    layout.make_folders()
     postgres.stop_unless_used()
+
+
+def do_test(*arguments):
+    """Run the test suites."""
+    from . import testing
+
+    return testing.run(*arguments)
+
+
+def do_test_odoo(*arguments):
+    """Run Odoo's own suites with the addon installed."""
+    from . import odoo_suites
+
+    return odoo_suites.run(*arguments)
+
+
+def do_lint():
+    """Read the code for what a machine can find."""
+    from . import lint
+
+    return lint.run()
+
+
+def do_zip():
+    """Make the archive that an administrator unpacks into an addons folder."""
+    from . import archive
+
+    return archive.run()
+
+
+def do_demo():
+    """Show the addon at work."""
+    from . import demo
+
+    return demo.run()
 
 
 def main():

@@ -4,6 +4,7 @@ else the 16.14 of a Python wheel: a cluster in `.dev/pg`, reached through a sock
 PostgreSQL refuses to run as root, so root runs it as a system user made for it.
 """
 
+import fcntl
 import os
 import pwd
 import shlex
@@ -11,7 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .layout import DEV, LOG, TAG, VENV
+from .layout import DEV, RUN, TAG, VENV
 from .steps import Stop, alone, is_root, need_space, run, say, step
 
 USER = "apiguard-pg"
@@ -47,14 +48,31 @@ def program(name):
 def ensure():
     """Make the cluster once and see to it that the server runs."""
     if is_external():
-        return _check_external()
+        _check_external()
+        return
+    _take_part()
     with alone("postgresql"):
         home = _home()
         if not (home / "pg" / ".complete").exists():
             _make_cluster(home)
         if not is_running():
             _start(home)
-    return None
+
+
+_part = []
+
+
+def _take_part():
+    """Tell other processes that the server is in use, until this one ends.
+
+    A shared lock rather than a count of connections: an Odoo that is about to connect counts
+    too, and a killed process takes its lock along. It survives exec, so it becomes Odoo's own.
+    """
+    if not _part:
+        lock = (RUN / "postgresql.users").open("w")
+        os.set_inheritable(lock.fileno(), True)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        _part.append(lock)
 
 
 def is_running():
@@ -65,14 +83,15 @@ def is_running():
     return asked.returncode == 0
 
 
-def stop_unless_used(wait_for_others=False):
-    """Stop our server; leave it when another terminal works with it."""
+def stop_unless_used():
+    """Stop our server, unless another process of this checkout works with it."""
     if is_external() or not is_running():
         return
-    others = int(query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'odoo' "
-                       "AND pid <> pg_backend_pid()"))
-    if others:
-        say(f"PostgreSQL goes on: {others} connections of another process use it.")
+    _take_part()
+    try:
+        fcntl.flock(_part[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("PostgreSQL goes on: another process of this checkout uses it.")
         return
     _pg_ctl(_home(), "stop", "-m", "fast", why="Stopping PostgreSQL")
     say("PostgreSQL stopped.")

@@ -1,7 +1,9 @@
 """What does it take to run Odoo 19 with this addon here? Each step does nothing once it is done."""
 
+import os
+
 from . import node, odoo_tree, postgres, python_env
-from .layout import DATA, LOG, ODOO_CONF, RUN, make_folders, ADDONS
+from .layout import ADDONS, DATA, ODOO_CONF, VENV, make_folders
 from .steps import alone
 
 
@@ -35,3 +37,19 @@ def _database():
     if postgres.is_external():
         return {}  # Odoo reads the PG* variables itself
     return {"db_host": postgres.SOCKET, "db_user": postgres.ROLE}
+
+
+def odoo_environment():
+    """Return the variables with which any Odoo program, and what it starts, runs here."""
+    return {
+        **os.environ,
+        **postgres.client_environment(),
+        "ODOO_RC": str(ODOO_CONF),
+        "PYTHONPATH": str(odoo_tree.package().parent),
+        "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
+    }
+
+
+def odoo_command(*arguments):
+    """Return the words that start Odoo with this environment's Python."""
+    return [str(VENV / "bin" / "python"), str(odoo_tree.launcher()), *map(str, arguments)]
