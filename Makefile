@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help setup stop
+.PHONY: help setup stop test lint test-odoo zip demo
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
@@ -11,3 +11,18 @@ setup: ## Python, Odoo 19, PostgreSQL and a browser, each once
 
 stop: ## stop PostgreSQL
 	@dev/run stop
+
+test: ## the whole suite; T=tests/test_x.py or T='a -k expression' for a part
+	@dev/run test $(if $(T),"$(T)")
+
+lint: ## ruff, pylint-odoo, XML, prettier and eslint
+	@dev/run lint
+
+test-odoo: ## Odoo's own RPC and HTTP suites with the addon installed; STOCK=1 without
+	@dev/run test-odoo $(if $(STOCK),stock)
+
+zip: ## the archive that Odoo's addons folder takes
+	@dev/run zip
+
+demo: ## a running Odoo with demo data, and calls to paste
+	@dev/run demo

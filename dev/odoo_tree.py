@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .layout import CACHE, NODE, ODOO, link
 from .python_env import OFFLINE
-from .steps import Stop, need_space, run, step
+from .steps import Stop, need_space, run, say, step
 
 # The version this environment was verified with; sid keeps only the newest, so a newer one is
 # taken, and said, when this one is gone.
@@ -105,7 +105,7 @@ def _pinned_or_newest(apt):
     candidate = re.search(r"Candidate: (\S+)", policy)
     if not candidate or candidate[1] == "(none)":
         raise Stop("Debian no longer has odoo-19. Point ODOO_HOME at an Odoo 19 and run again.")
-    print(f"  ! Debian has odoo-19 {candidate[1]} now; this addon was verified with {VERSION}.")
+    say(f"  ! Debian has odoo-19 {candidate[1]} now; this addon was verified with {VERSION}.")
     return f"odoo-19={candidate[1]}"
 
 

@@ -7,12 +7,18 @@ from .layout import ADDONS, DATA, ODOO_CONF, VENV, make_folders
 from .steps import alone
 
 
-def ensure():
-    """Set up all that Odoo needs to start, and start PostgreSQL."""
+def ensure_tools():
+    """Set up what needs no Odoo: the Python and the npm packages."""
     make_folders()
     with alone("setup"):
         python_env.ensure()
         node.ensure()
+
+
+def ensure():
+    """Set up all that Odoo needs to start, and start PostgreSQL."""
+    ensure_tools()
+    with alone("setup"):
         odoo_tree.ensure()
     postgres.ensure()
     write_config(ODOO_CONF)
