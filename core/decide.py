@@ -1,0 +1,123 @@
+"""May this call go on? The one function that decides, and the order in which it asks.
+
+Read this file first. A `Call` comes in with the policies that apply to it
+(baseline, user's, key's, its ancestors'); a `Verdict` comes out. Policies only
+narrow: each is asked on its own and one refusal is enough, so no combination of
+them ever allows more, and their order decides nothing but which reason is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .call import RPC_DOORS, Call, Kind, Operation, State
+from .lifetime import older_than
+from .policy import Policy
+from .scope import GUARD_MODELS, covered, is_protected
+from .verdict import Allow, Deny, Reason, Verdict
+
+_STATE_REASONS = {
+    State.UNKNOWN: Reason.UNKNOWN_CREDENTIAL,
+    State.REVOKED: Reason.KEY_REVOKED,
+    State.SUSPENDED: Reason.KEY_SUSPENDED,
+    State.EXPIRED: Reason.KEY_EXPIRED,
+}
+
+
+def decide(call: Call, policies: Sequence[Policy]) -> Verdict:
+    """May `call` go on under all of `policies`?
+
+    What no policy can lift comes first: the credential's own state, policies
+    nobody can read, API Guard's own configuration. Then check by check, each
+    put to every policy. A policy in monitor mode refuses nothing; its first
+    refusal is kept in `Allow.observed`.
+    """
+    if deny := _unconditional(call, policies):
+        return deny
+    observed: Deny | None = None
+    for check in CHECKS:
+        for policy in policies:
+            reason = check(policy, call)
+            if reason is None:
+                continue
+            if policy.enforced:
+                return Deny(reason, policy.name)
+            observed = observed or Deny(reason, policy.name)
+    return Allow(observed)
+
+
+def _unconditional(call: Call, policies: Sequence[Policy]) -> Deny | None:
+    state = call.credential.state
+    if state is not State.ACTIVE:
+        return Deny(_STATE_REASONS[state])
+    if (expires := call.credential.expires) is not None and expires <= call.at:
+        return Deny(Reason.KEY_EXPIRED)
+    for policy in policies:
+        if not policy.readable:
+            return Deny(Reason.POLICY_UNREADABLE, policy.name)
+    if _touches_configuration(call) and not _names_configuration(call, policies):
+        return Deny(Reason.GUARD_CONFIGURATION)
+    return None
+
+
+def _touches_configuration(call: Call) -> bool:
+    target = call.target
+    return target is not None and target.model in GUARD_MODELS and target.operations != {Operation.READ}
+
+
+def _names_configuration(call: Call, policies: Sequence[Policy]) -> bool:
+    lines = [line for policy in policies for line in policy.scopes or () if line.is_exact]
+    return covered(call.target, lines)
+
+
+def _password(policy: Policy, call: Call) -> Reason | None:
+    refused = policy.refuses_passwords and call.credential.kind is Kind.PASSWORD and call.door in RPC_DOORS
+    return Reason.PASSWORD_REFUSED if refused else None
+
+
+def _network(policy: Policy, call: Call) -> Reason | None:
+    if not policy.networks:
+        return None
+    if call.peer is None:
+        return Reason.PEER_UNKNOWN
+    return None if policy.networks.admit(call.peer) else Reason.NETWORK_REFUSED
+
+
+def _door(policy: Policy, call: Call) -> Reason | None:
+    return None if policy.doors is None or call.door in policy.doors else Reason.DOOR_REFUSED
+
+
+def _age(policy: Policy, call: Call) -> Reason | None:
+    if policy.max_age_days is None or call.credential.kind is not Kind.KEY:
+        return None
+    return Reason.TOO_OLD if older_than(call.credential.created, policy.max_age_days, call.at) else None
+
+
+def _idle(policy: Policy, call: Call) -> Reason | None:
+    if policy.max_idle_days is None or call.credential.kind is not Kind.KEY:
+        return None
+    since = call.credential.last_used or call.credential.created
+    return Reason.IDLE_TOO_LONG if older_than(since, policy.max_idle_days, call.at) else None
+
+
+def _hours(policy: Policy, call: Call) -> Reason | None:
+    return None if policy.window is None or policy.window.contains(call.at) else Reason.OUTSIDE_HOURS
+
+
+def _scope(policy: Policy, call: Call) -> Reason | None:
+    if policy.scopes is None or call.target is None or covered(call.target, policy.scopes):
+        return None
+    if any(is_protected(call.target.model, operation) for operation in call.target.operations):
+        return Reason.PROTECTED_MODEL
+    return Reason.OUT_OF_SCOPE
+
+
+CHECKS: tuple[Callable[[Policy, Call], Reason | None], ...] = (
+    _password,
+    _network,
+    _door,
+    _age,
+    _idle,
+    _hours,
+    _scope,
+)

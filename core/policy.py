@@ -1,0 +1,147 @@
+"""What does a policy say, in a form that can be judged quickly and compared byte by byte?
+
+A policy travels as its *document*: canonical JSON, written by the database's
+models, stored beside them, and identified by its fingerprint. Whoever holds the
+fingerprint holds the meaning, so a compiled policy may be kept for ever and
+never has to be invalidated. Knows nothing of where documents are stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from hashlib import sha256
+from typing import Any
+
+import pytz
+
+from .call import Door, Operation
+from .lifetime import Window
+from .network import NetworkRules, parse_network
+from .scope import ScopeLine
+
+DOCUMENT_VERSION = 1
+
+
+class Detail(str, Enum):
+    """How much of a call's arguments its entry keeps, from least to most."""
+
+    NONE = "none"
+    NAMES = "names"
+    VALUES = "values"
+
+
+DETAILS = tuple(Detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One compiled policy. Every section is None or empty when it restricts nothing.
+
+    `scopes` None: no scope is set. `scopes` (): scopes are set and cover nothing.
+    `readable` False: the document could not be understood, so nothing is allowed.
+    """
+
+    name: str
+    enforced: bool = True
+    networks: NetworkRules = field(default_factory=NetworkRules)
+    doors: frozenset[Door] | None = None
+    scopes: tuple[ScopeLine, ...] | None = None
+    max_age_days: int | None = None
+    max_idle_days: int | None = None
+    window: Window | None = None
+    refuses_passwords: bool = False
+    detail: Detail | None = None
+    readable: bool = True
+
+    @classmethod
+    def unreadable(cls, name: str) -> Policy:
+        """The policy that stands for one nobody can read: it refuses everything."""
+        return cls(name=name, readable=False)
+
+
+def write_document(content: Mapping[str, Any]) -> str:
+    """The canonical text of a policy: equal policies give equal bytes.
+
+    >>> write_document({"name": "é", "version": 1})
+    '{"name":"é","version":1}'
+    """
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def fingerprint(document: str) -> str:
+    """Which policy is this? 32 hex digits (128 bits of SHA-256) of its document."""
+    return sha256(document.encode()).hexdigest()[:32]
+
+
+def compile_policy(document: str) -> Policy:
+    """The frozen policy that a document describes. Raises ValueError for anything it does not know.
+
+    >>> compile_policy('{"version": 1, "name": "P", "mode": "monitor"}').enforced
+    False
+    """
+    try:
+        content = json.loads(document)
+        if content.pop("version") != DOCUMENT_VERSION:
+            raise ValueError("unknown version")
+        policy = Policy(
+            name=content.pop("name"),
+            enforced={"enforce": True, "monitor": False}[content.pop("mode")],
+            networks=_networks(content.pop("networks", ())),
+            doors=_doors(content.pop("doors", None)),
+            scopes=_scopes(content.pop("scopes", None)),
+            max_age_days=content.pop("max_age_days", None),
+            max_idle_days=content.pop("max_idle_days", None),
+            window=_window(content.pop("window", None)),
+            refuses_passwords=content.pop("refuse_passwords", False),
+            detail=_detail(content.pop("detail", None)),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, pytz.UnknownTimeZoneError) as error:
+        raise ValueError(f"not a policy document: {error!r}") from error
+    if content:  # a restriction that this version does not know must not be dropped in silence
+        raise ValueError(f"unknown sections: {sorted(content)}")
+    return policy
+
+
+def _networks(rules: list[list[str]]) -> NetworkRules:
+    split: dict[str, list[Any]] = {"allow": [], "deny": []}
+    for action, network in rules:
+        split[action].append(parse_network(network))
+    return NetworkRules(tuple(split["allow"]), tuple(split["deny"]))
+
+
+def _doors(codes: list[str] | None) -> frozenset[Door] | None:
+    return None if codes is None else frozenset(Door(code) for code in codes)
+
+
+def _scopes(lines: list[list[Any]] | None) -> tuple[ScopeLine, ...] | None:
+    if lines is None:
+        return None
+    return tuple(
+        ScopeLine(pattern, frozenset(Operation(name) for name in operations), frozenset(methods))
+        for pattern, operations, methods in lines
+    )
+
+
+def _window(content: Mapping[str, Any] | None) -> Window | None:
+    if content is None:
+        return None
+    return Window(frozenset(content["days"]), content["start"], content["end"], pytz.timezone(content["zone"]))
+
+
+def _detail(value: str | None) -> Detail | None:
+    return None if value is None else Detail(value)
+
+
+def least_detail(policies: tuple[Policy, ...], default: Detail = Detail.NAMES) -> Detail:
+    """How much of the arguments may be kept, when each policy may only narrow?
+
+    >>> least_detail((Policy("a", detail=Detail.VALUES), Policy("b")))
+    <Detail.VALUES: 'values'>
+    >>> least_detail((Policy("a", detail=Detail.VALUES), Policy("b", detail=Detail.NONE)))
+    <Detail.NONE: 'none'>
+    """
+    stated = [policy.detail for policy in policies if policy.detail is not None]
+    return min(stated, key=DETAILS.index, default=default)

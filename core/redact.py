@@ -1,0 +1,133 @@
+"""What of a call's arguments may an entry keep?
+
+Used when an entry is written. Secrets and binary never come through, long
+values are cut, and the whole stays below a bound. Knows nothing of models: what
+a secret is shows in the name that it goes by, and in being the secret that was
+presented with the call.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .policy import Detail
+
+MAX_TEXT = 256  # characters of one value
+MAX_ITEMS = 40  # items of one container
+MAX_DEPTH = 6
+MAX_TOTAL = 4000  # characters of the whole
+
+REDACTED = "[redacted]"
+CUT = "…"
+
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|^pwd$|secret|token|api_?key|^key$|private_key|otp|authori[sz]ation|credential|cookie"
+    r"|session|^pin$|cvc|cvv|signature",
+    re.IGNORECASE,
+)
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}\s*")
+
+
+def redact(value: object, detail: Detail, secrets: Sequence[str] = ()) -> str | None:
+    """The JSON text of `value` that may be kept, at most `MAX_TOTAL` characters; None for no detail.
+
+    `secrets` are blanked wherever they stand, also inside longer texts.
+
+    >>> redact({"vals": {"name": "Ada", "password": "x"}}, Detail.VALUES)
+    '{"vals": {"name": "Ada", "password": "[redacted]"}}'
+    >>> redact({"vals": {"name": "Ada", "age": 36}}, Detail.NAMES)
+    '{"vals": {"name": "text", "age": "number"}}'
+    """
+    if detail is Detail.NONE:
+        return None
+    clean = _names(value) if detail is Detail.NAMES else _values(value)
+    text = blank(json.dumps(clean, ensure_ascii=False, default=str), secrets)
+    return text if len(text) <= MAX_TOTAL else text[: MAX_TOTAL - 1] + CUT
+
+
+def blank(text: str, secrets: Sequence[str]) -> str:
+    """`text` without any of `secrets`.
+
+    >>> blank("bad key 0123456789", ["0123456789"])
+    'bad key [redacted]'
+    """
+    for secret in secrets:
+        if len(secret) >= 4:  # blanking shorter ones would spell them out by what is missing
+            text = text.replace(secret, REDACTED)
+    return text
+
+
+def is_secret_name(name: object) -> bool:
+    """Does a value under this name have to stay out of every log?
+
+    >>> is_secret_name("new_password"), is_secret_name("keyword")
+    (True, False)
+    """
+    return isinstance(name, str) and len(name) <= 64 and bool(_SECRET_NAME.search(name))
+
+
+def _values(value: object, depth: int = 0) -> Any:
+    if isinstance(value, Mapping):
+        return _container(_pairs(value, depth), len(value), depth, dict)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return _container(_items(list(value), depth), len(value), depth, list)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"[binary, {len(value)} bytes]"
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _text(str(value))
+
+
+def _container(items: Any, size: int, depth: int, kind: type) -> Any:
+    if depth >= MAX_DEPTH:
+        return CUT
+    kept = kind(items)
+    if size > MAX_ITEMS:
+        more = f"{CUT} {size - MAX_ITEMS} more"
+        kept.update({CUT: more}) if kind is dict else kept.append(more)
+    return kept
+
+
+def _pairs(value: Mapping[object, object], depth: int) -> Any:
+    # {"key": "database.secret", "value": …}: the name of a secret may itself be a value
+    names_secret = any(is_secret_name(item) for item in value.values())
+    for name, item in list(value.items())[:MAX_ITEMS]:
+        hidden = item and (is_secret_name(name) or (names_secret and name in ("value", "default_value")))
+        yield str(name)[:MAX_TEXT], REDACTED if hidden else _values(item, depth + 1)
+
+
+def _items(value: list[object], depth: int) -> Any:
+    # ["password", "=", "x"] and ("database.secret", "x"): what follows the name of a secret is hidden
+    hiding = False
+    for item in value[:MAX_ITEMS]:
+        yield REDACTED if hiding and isinstance(item, (str, bytes)) and len(item) > 3 else _values(item, depth + 1)
+        hiding = hiding or is_secret_name(item)
+
+
+def _text(value: str) -> str:
+    if len(value) >= 200 and _BASE64.fullmatch(value):
+        return f"[binary, {len(value)} characters]"
+    return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + CUT
+
+
+def _names(value: object, depth: int = 0) -> Any:
+    if isinstance(value, Mapping):
+        pairs = ((str(name)[:MAX_TEXT], _names(item, depth + 1)) for name, item in list(value.items())[:MAX_ITEMS])
+        return _container(pairs, len(value), depth, dict)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        if all(isinstance(item, Mapping) for item in value):
+            return _container((_names(item, depth + 1) for item in list(value)[:3]), len(value), depth, list)
+        return f"list of {len(value)}"
+    return _KIND_NAMES.get(type(value), "text")
+
+
+_KIND_NAMES: dict[type, str] = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    type(None): "nothing",
+    bytes: "binary",
+}

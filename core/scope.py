@@ -1,0 +1,128 @@
+"""Do the scopes of a policy cover what a call reaches?
+
+Used by `decide`. A scope is a set of lines; one line has to cover an operation
+for it to be granted. Knows model names as text, nothing of a registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .call import Operation, Target
+
+#: Models through which a caller runs code or changes who may do what. A pattern
+#: never reaches them: a line has to name them in full. Reading them stays within
+#: patterns, except where what is read is a secret or a switch (`_UNREADABLE`).
+PROTECTED_MODELS = frozenset({
+    "base.automation",
+    "base.import.module",
+    "base.language.import",
+    "base.module.uninstall",
+    "base.module.update",
+    "base.module.upgrade",
+    "base.partner.merge.automatic.wizard",
+    "change.password.own",
+    "change.password.user",
+    "change.password.wizard",
+    "ir.actions.report",
+    "ir.actions.server",
+    "ir.actions.todo",
+    "ir.asset",
+    "ir.config_parameter",
+    "ir.cron",
+    "ir.default",
+    "ir.model",
+    "ir.model.access",
+    "ir.model.fields",
+    "ir.module.module",
+    "ir.rule",
+    "ir.ui.view",
+    "mail.compose.message",
+    "mail.template",
+    "res.config",
+    "res.config.settings",
+    "res.groups",
+    "res.groups.privilege",
+    "res.users",
+    "res.users.apikeys",
+    "res.users.apikeys.description",
+    "res.users.identitycheck",
+})
+
+_UNREADABLE = frozenset({"ir.config_parameter"})
+
+#: What API Guard itself is configured by: `decide` bars these to every program
+#: whose scopes do not name them, also to one without any scope.
+GUARD_MODELS = frozenset({
+    "api.credential",
+    "api.door",
+    "api.policy",
+    "api.policy.network",
+    "api.policy.test",
+    "api.scope",
+    "api.scope.line",
+})
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeLine:
+    """One grant: operations, and methods by name, on the models that a pattern names.
+
+    The pattern is a model's name, "sale.*" (everything below "sale."), "*", or
+    a route ("/mail_plugin/*").
+    """
+
+    pattern: str
+    operations: frozenset[Operation]
+    methods: frozenset[str] = frozenset()
+
+    @property
+    def is_exact(self) -> bool:
+        return not self.pattern.endswith("*")
+
+    def names(self, model: str) -> bool:
+        """Does the pattern name `model`?
+
+        >>> line = ScopeLine("sale.*", frozenset())
+        >>> line.names("sale.order"), line.names("sale"), line.names("sales.team")
+        (True, False, False)
+        """
+        if self.is_exact:
+            return model == self.pattern
+        if model.startswith("/") != self.pattern.startswith("/"):
+            return False  # "*" is every model, and no route
+        return model.startswith(self.pattern[:-1])
+
+    def grants(self, operation: Operation, target: Target) -> bool:
+        """Does this line allow `operation` on the target? Execute has to name the method."""
+        if operation not in self.operations or not self.names(target.model):
+            return False
+        if not self.is_exact and is_protected(target.model, operation):
+            return False
+        if operation is Operation.EXECUTE and not target.model.startswith("/"):
+            return target.method in self.methods
+        return True
+
+
+def is_protected(model: str, operation: Operation) -> bool:
+    """Must a line name `model` in full before it grants `operation` on it?
+
+    >>> is_protected("ir.cron", Operation.READ), is_protected("ir.cron", Operation.WRITE)
+    (False, True)
+    """
+    if operation is Operation.READ:
+        return model in _UNREADABLE
+    return model in PROTECTED_MODELS or model in GUARD_MODELS
+
+
+def covered(target: Target, lines: Iterable[ScopeLine]) -> bool:
+    """Do the lines together grant every operation that the target needs?
+
+    >>> read = ScopeLine("res.*", frozenset({Operation.READ}))
+    >>> covered(Target("res.partner", "copy", frozenset({Operation.READ, Operation.CREATE})), [read])
+    False
+    """
+    lines = tuple(lines)
+    needed = target.operations - {Operation.AUTHENTICATE}
+    return all(any(line.grants(operation, target) for line in lines) for operation in needed)

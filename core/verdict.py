@@ -1,0 +1,80 @@
+"""May the call go on, and if not, why?
+
+A verdict is `Allow` or `Deny`, never a bare bool. Each `Reason` carries the one
+HTTP status, the one public sentence and the one error code that go with it, so
+that every door refuses in the same words. The public side tells a caller
+nothing: who reads the log learns which reason it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+_REJECTED = (401, "invalid_token", "The credential was not accepted.")
+_FORBIDDEN = (403, "not_allowed", "The policy of this credential does not allow this call.")
+_SCOPE = (403, "insufficient_scope", "The scope of this credential does not cover this call.")
+_LATER = (429, "too_many_failures", "Too many failed attempts. Try again later.")
+_CLOSED = (503, "unavailable", "The call cannot be judged at the moment and was refused.")
+
+
+class Reason(str, Enum):
+    """Why a call is refused. The value is the code in the audit log.
+
+    >>> Reason.KEY_EXPIRED.status, Reason.KEY_EXPIRED.sentence
+    (401, 'The credential was not accepted.')
+    >>> Reason.KEY_EXPIRED.public_code == Reason.UNKNOWN_CREDENTIAL.public_code
+    True
+    """
+
+    status: int
+    public_code: str
+    sentence: str
+
+    def __new__(cls, code: str, public: tuple[int, str, str]) -> Reason:
+        reason = str.__new__(cls, code)
+        reason._value_ = code
+        reason.status, reason.public_code, reason.sentence = public
+        return reason
+
+    # who
+    UNKNOWN_CREDENTIAL = "credential.unknown", _REJECTED
+    WRONG_USER = "credential.wrong_user", _REJECTED
+    USER_INACTIVE = "credential.user_inactive", _REJECTED
+    KEY_REVOKED = "credential.revoked", _REJECTED
+    KEY_SUSPENDED = "credential.suspended", _REJECTED
+    KEY_EXPIRED = "credential.expired", _REJECTED
+    PARENT_INACTIVE = "credential.parent_inactive", _REJECTED
+    TOO_MANY_FAILURES = "credential.too_many_failures", _LATER
+    PASSWORD_REFUSED = "credential.password_refused", _REJECTED  # noqa: S105
+    # policy
+    DATABASE_HIDDEN = "database.hidden", _REJECTED
+    NETWORK_REFUSED = "network.refused", _FORBIDDEN
+    PEER_UNKNOWN = "network.peer_unknown", _FORBIDDEN
+    DOOR_REFUSED = "door.refused", _FORBIDDEN
+    TOO_OLD = "lifetime.too_old", _FORBIDDEN
+    IDLE_TOO_LONG = "lifetime.idle_too_long", _FORBIDDEN
+    OUTSIDE_HOURS = "lifetime.outside_hours", _FORBIDDEN
+    OUT_OF_SCOPE = "scope.not_covered", _SCOPE
+    PROTECTED_MODEL = "scope.protected", _SCOPE
+    GUARD_CONFIGURATION = "scope.guard_configuration", _SCOPE
+    # us
+    POLICY_UNREADABLE = "guard.policy_unreadable", _CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The call is refused. `policy` names the policy that refused it; "" when none did."""
+
+    reason: Reason
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The call may go on. `observed`: what a policy in monitor mode would have refused."""
+
+    observed: Deny | None = None
+
+
+Verdict = Allow | Deny

@@ -1,0 +1,13 @@
+"""What happens when the addon is loaded into a process, and when it leaves a database."""
+
+from . import seams
+
+
+def post_load():
+    seams.install()
+
+
+def uninstall_hook(env):
+    """Drop what Odoo does not know of: triggers on its own tables would outlive their functions."""
+    env["api.credential"]._drop_triggers()
+    env["api.audit.entry"]._drop_triggers()

@@ -1,0 +1,287 @@
+"""One entry for every call: appended, and never changed.
+
+The table is Odoo's to read and nobody's to write: rows are inserted by the guard
+in one statement, without the ORM, and a trigger refuses UPDATE, DELETE and
+TRUNCATE to everybody. It holds no foreign key: what an entry says must outlast
+the user and the key that it speaks of, and a foreign key would want to update it.
+"""
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..core.call import Door
+from ..core.redact import blank
+from ..core.verdict import Reason
+
+_COLUMNS = {
+    "occurred_at": "timestamp without time zone NOT NULL",
+    "request_id": "varchar NOT NULL",
+    "door": "varchar NOT NULL",
+    "route": "varchar",
+    "service": "varchar",
+    "http_method": "varchar",
+    "peer": "varchar",
+    "forwarded": "varchar",
+    "country": "varchar",
+    "user_agent": "varchar",
+    "database": "varchar",
+    "user_id": "integer",
+    "login": "varchar",
+    "credential_kind": "varchar",
+    "credential_id": "integer",
+    "key_id": "integer",
+    "credential_name": "varchar",
+    "policies": "varchar",
+    "model": "varchar",
+    "method": "varchar",
+    "operation": "varchar",
+    "record_ids": "varchar",
+    "record_count": "integer",
+    "row_count": "integer",
+    "byte_count": "bigint",
+    "arguments": "text",
+    "verdict": "varchar NOT NULL",
+    "reason": "varchar",
+    "refusing_policy": "varchar",
+    "outcome": "varchar NOT NULL",
+    "committed": "boolean",
+    "status": "integer",
+    "duration_ms": "double precision",
+    "sql_count": "integer",
+    "error_class": "varchar",
+    "error_message": "varchar",
+}
+_LIMITS = {"arguments": 4096, "error_message": 500, "record_ids": 1200, "route": 300, "forwarded": 300, "user_agent": 300}
+_LIMIT = 200
+
+_NAMES = tuple(_COLUMNS)
+_INSERT = (
+    f"INSERT INTO api_audit_entry ({', '.join(_NAMES)}) "  # noqa: S608 - fixed names
+    f"VALUES ({', '.join(f'%({name})s' for name in _NAMES)})"
+)
+
+#: Reasons that mean: somebody presented a secret that is none. Counted for the cool-down.
+FAILURE_REASONS = (Reason.UNKNOWN_CREDENTIAL.value, Reason.WRONG_USER.value, Reason.USER_INACTIVE.value)
+
+
+class ApiAuditEntry(models.Model):
+    _name = "api.audit.entry"
+    _description = "API Audit Entry"
+    _auto = False
+    _log_access = False
+    _order = "id desc"
+    _rec_name = "request_id"
+
+    occurred_at = fields.Datetime("Time", readonly=True)
+    request_id = fields.Char("Request ID", readonly=True, help="The answer carried it, as header X-Request-Id and in its text.")
+    door = fields.Selection(selection="_selection_door", readonly=True)
+    route = fields.Char(readonly=True)
+    service = fields.Char("RPC service", readonly=True)
+    http_method = fields.Char("HTTP method", readonly=True)
+    peer = fields.Char("From", readonly=True, help="The caller's network address: the last hop no trusted proxy vouches for.")
+    forwarded = fields.Char("Forwarded for", readonly=True, help="What the request itself claims; not to be believed.")
+    country = fields.Char(readonly=True)
+    user_agent = fields.Char("Client", readonly=True)
+    database = fields.Char(readonly=True)
+    user_id = fields.Many2one("res.users", string="User", readonly=True)
+    login = fields.Char(readonly=True)
+    credential_kind = fields.Selection(
+        [("key", "API key"), ("password", "Password"), ("session", "Session"), ("none", "None")],
+        string="Credential", readonly=True,
+    )
+    credential_id = fields.Many2one("api.credential", string="Key", readonly=True)
+    key_id = fields.Integer("Key ID", readonly=True, aggregator=None)
+    credential_name = fields.Char("Key name", readonly=True)
+    policies = fields.Char("Policies applied", readonly=True)
+    model = fields.Char(readonly=True)
+    method = fields.Char(readonly=True)
+    operation = fields.Char(readonly=True)
+    record_ids = fields.Char("Record IDs", readonly=True, help="The first hundred.")
+    record_count = fields.Integer("Records named", readonly=True)
+    row_count = fields.Integer("Rows returned", readonly=True)
+    byte_count = fields.Integer("Bytes returned", readonly=True)
+    arguments = fields.Text(readonly=True)
+    verdict = fields.Selection([("allow", "Allow"), ("deny", "Deny"), ("none", "Not judged")], readonly=True)
+    reason = fields.Selection(selection="_selection_reason", readonly=True)
+    refusing_policy = fields.Char("Refused by", readonly=True)
+    outcome = fields.Selection(
+        [("allowed", "Allowed"), ("refused", "Refused"), ("failed", "Failed")], readonly=True
+    )
+    committed = fields.Boolean(readonly=True, help="Whether the call's transaction was committed.")
+    status = fields.Integer("HTTP status", readonly=True, aggregator=None)
+    duration_ms = fields.Float("Duration (ms)", readonly=True, aggregator="avg", digits=(16, 1))
+    sql_count = fields.Integer("SQL queries", readonly=True)
+    error_class = fields.Char("Error", readonly=True)
+    error_message = fields.Char(readonly=True)
+    remedy = fields.Text("What to do", compute="_compute_remedy")
+
+    def init(self):
+        """The table, its indexes and its triggers; idempotent, runs at install and update."""
+        columns = ",\n".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+        self.env.cr.execute(f"""
+            CREATE TABLE IF NOT EXISTS api_audit_entry (
+                id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+                {columns}
+            );
+            CREATE INDEX IF NOT EXISTS api_audit_entry_request_id_idx ON api_audit_entry (request_id);
+            CREATE INDEX IF NOT EXISTS api_audit_entry_credential_idx ON api_audit_entry (credential_id, id DESC)
+                WHERE credential_id IS NOT NULL;
+            CREATE INDEX IF NOT EXISTS api_audit_entry_user_idx ON api_audit_entry (user_id, id DESC)
+                WHERE user_id IS NOT NULL;
+            CREATE INDEX IF NOT EXISTS api_audit_entry_occurred_idx ON api_audit_entry USING brin (occurred_at);
+            CREATE INDEX IF NOT EXISTS api_audit_entry_trouble_idx ON api_audit_entry (outcome, id DESC)
+                WHERE outcome != 'allowed';
+            CREATE INDEX IF NOT EXISTS api_audit_entry_failures_idx ON api_audit_entry (peer, occurred_at)
+                WHERE reason IN ('credential.unknown', 'credential.wrong_user', 'credential.user_inactive');
+        """)
+        self.env.cr.execute("""
+            CREATE OR REPLACE FUNCTION api_guard_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION 'The API audit log is append-only: % is refused.', TG_OP
+                    USING ERRCODE = 'insufficient_privilege';
+            END $$;
+            DROP TRIGGER IF EXISTS api_guard_append_only ON api_audit_entry;
+            DROP TRIGGER IF EXISTS api_guard_append_only_truncate ON api_audit_entry;
+            CREATE TRIGGER api_guard_append_only BEFORE UPDATE OR DELETE ON api_audit_entry
+                FOR EACH ROW EXECUTE FUNCTION api_guard_append_only();
+            CREATE TRIGGER api_guard_append_only_truncate BEFORE TRUNCATE ON api_audit_entry
+                FOR EACH STATEMENT EXECUTE FUNCTION api_guard_append_only();
+            ALTER TABLE api_audit_entry ENABLE ALWAYS TRIGGER api_guard_append_only;
+            ALTER TABLE api_audit_entry ENABLE ALWAYS TRIGGER api_guard_append_only_truncate;
+        """)
+
+    @api.model
+    def _drop_triggers(self):
+        self.env.cr.execute("DROP FUNCTION IF EXISTS api_guard_append_only() CASCADE")
+
+    # --------------------------------------------------------------- append
+
+    @classmethod
+    def _append(cls, cr, values):
+        """Insert one entry with `cr`: keys are the columns, and `secrets`, which no text may contain."""
+        secrets = values["secrets"]
+        row = {name: _clean(name, values[name], secrets) for name in _NAMES}
+        cr.execute(_INSERT, row)
+
+    @api.model
+    def _failures_from(self, peer, seconds, limit):
+        """How many wrong secrets came from `peer` in the last `seconds`? Counts no further than `limit`."""
+        self.env.cr.execute(
+            """SELECT count(*) FROM (
+                   SELECT 1 FROM api_audit_entry
+                    WHERE peer = %s AND occurred_at > now() AT TIME ZONE 'utc' - make_interval(secs => %s)
+                      AND reason IN ('credential.unknown', 'credential.wrong_user', 'credential.user_inactive')
+                      AND outcome = 'refused'
+                    LIMIT %s) failures""",
+            [peer, seconds, limit],
+        )
+        return self.env.cr.fetchone()[0]
+
+    # ------------------------------------------------------------ append-only
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        raise UserError(self.env._("Entries are written by the guard alone."))
+
+    def write(self, vals):
+        raise UserError(self.env._("The audit log is append-only: an entry cannot be changed."))
+
+    def unlink(self):
+        raise UserError(self.env._("The audit log is append-only: an entry cannot be deleted."))
+
+    def copy(self, default=None):
+        raise UserError(self.env._("Entries are written by the guard alone."))
+
+    # ---------------------------------------------------------------- screens
+
+    @api.model
+    def _selection_door(self):
+        labels = {door.code: door.name for door in self.env["api.door"].sudo().search([])}
+        return [(door.value, labels.get(door.value, door.value)) for door in Door]
+
+    @api.model
+    def _selection_reason(self):
+        return [(reason.value, text) for reason, (text, _remedy) in self._reason_texts().items()]
+
+    @api.depends("reason")
+    def _compute_remedy(self):
+        remedies = {reason.value: remedy for reason, (_text, remedy) in self._reason_texts().items()}
+        for entry in self:
+            entry.remedy = remedies.get(entry.reason, "")
+
+    @api.model
+    def _reason_texts(self):
+        """For each reason what it is called, and what an administrator can do about it."""
+        _ = self.env._
+        return {
+            Reason.UNKNOWN_CREDENTIAL: (
+                _("Unknown credential"),
+                _("The secret belongs to nobody here. If the caller is yours, give it a key of this database."),
+            ),
+            Reason.WRONG_USER: (
+                _("Key of another user"),
+                _("The key is good, but the login or user ID sent with it is not its owner's. Correct it in the client."),
+            ),
+            Reason.USER_INACTIVE: (_("Archived user"), _("The key's owner is archived. Give the client a key of an active user.")),
+            Reason.KEY_REVOKED: (
+                _("Revoked key"),
+                _("Somebody still uses a key that was revoked. Find the client by its address and give it a new key."),
+            ),
+            Reason.KEY_SUSPENDED: (_("Suspended key"), _("Resume the key if its client is to work again.")),
+            Reason.KEY_EXPIRED: (_("Expired key"), _("The key is past its expiration date. Make a new one for the client.")),
+            Reason.PARENT_INACTIVE: (
+                _("Parent key not active"),
+                _("This key was made with another key, which is suspended, expired or revoked. Make a new key in the user's preferences."),
+            ),
+            Reason.TOO_MANY_FAILURES: (
+                _("Too many failures"),
+                _("Many wrong secrets came from this address. Passwords from there are refused for a while; keys still work."),
+            ),
+            Reason.PASSWORD_REFUSED: (
+                _("Password over RPC"),
+                _("A policy or the user's second factor demands an API key. Give the client a key instead of the password."),
+            ),
+            Reason.DATABASE_HIDDEN: (
+                _("Database hidden by the filter"),
+                _("The server's database filter hides this database from the host name that was called. Call the right host name."),
+            ),
+            Reason.NETWORK_REFUSED: (
+                _("Network not allowed"),
+                _("The address is not in the policy's networks. Add it there if the caller is yours."),
+            ),
+            Reason.PEER_UNKNOWN: (
+                _("Unknown address"),
+                _("The caller's address could not be told, and the policy restricts networks. Check the trusted proxies in Settings."),
+            ),
+            Reason.DOOR_REFUSED: (_("Door not allowed"), _("The policy does not allow this door. Tick it in the policy, or use another protocol.")),
+            Reason.TOO_OLD: (_("Key too old"), _("The key is older than the policy allows. Replace it by a new key.")),
+            Reason.IDLE_TOO_LONG: (
+                _("Key unused for too long"),
+                _("The key was not used for longer than the policy allows. Replace it, or give it another policy."),
+            ),
+            Reason.OUTSIDE_HOURS: (_("Outside of hours"), _("The call came outside of the hours that the policy allows.")),
+            Reason.OUT_OF_SCOPE: (
+                _("Not covered by the scope"),
+                _("Add a line with this model and operation to a scope of the policy; an executed method has to be named."),
+            ),
+            Reason.PROTECTED_MODEL: (
+                _("Protected model"),
+                _("This model runs code or changes rights. A scope line has to name it in full; a pattern does not reach it."),
+            ),
+            Reason.GUARD_CONFIGURATION: (
+                _("API Guard's own configuration"),
+                _("Programs do not change the guard's configuration. Use the screens, or name the model in a scope."),
+            ),
+            Reason.POLICY_UNREADABLE: (
+                _("Policy unreadable"),
+                _("A policy is missing or cannot be read, so nothing was allowed. Open the key, its user and the baseline in Settings, and choose a policy again."),
+            ),
+        }
+
+
+def _clean(name, value, secrets):
+    """A value that PostgreSQL takes, cut to its bound, with no secret in it."""
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\0", "").encode("utf-8", "replace").decode()
+    return blank(text, secrets)[: _LIMITS.get(name, _LIMIT)]

@@ -1,0 +1,274 @@
+"""The companion row of an API key: its policy, its state, what it was last used for.
+
+Odoo's own table cannot be extended (`_auto = False`, and `auth_totp.device`
+inherits whatever is put on it), and its rows vanish. A companion is made by a
+trigger, so that no way of making a key leaves it out, and stays as a tombstone
+when the key goes, so that the log can still tell a revoked key from an unknown one.
+"""
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from ..core.explain import restrictions
+
+
+class ApiCredential(models.Model):
+    _name = "api.credential"
+    _inherit = ["api.guard.configuration"]
+    _description = "API Key"
+    _order = "create_date desc, id desc"
+
+    name = fields.Char(readonly=True)
+    user_id = fields.Many2one("res.users", string="Owner", readonly=True, ondelete="set null", index=True)
+    login = fields.Char("Owner's login", readonly=True)
+    apikey_id = fields.Many2one("res.users.apikeys", readonly=True, ondelete="set null", index=True)
+    key_index = fields.Char(readonly=True, index=True, groups="base.group_no_one")
+    key_scope = fields.Char("Key scope", readonly=True)
+    policy_id = fields.Many2one("api.policy", ondelete="restrict", index=True)
+    parent_id = fields.Many2one(
+        "api.credential", string="Made with", readonly=True, index=True, ondelete="restrict",
+        help="The key with which a program made this one. It never has more rights than its parent.",
+    )
+    child_ids = fields.One2many("api.credential", "parent_id", readonly=True)
+    state = fields.Selection(
+        [("active", "Active"), ("suspended", "Suspended"), ("revoked", "Revoked")],
+        default="active", required=True, readonly=True,
+    )
+    status = fields.Selection(
+        [("active", "Active"), ("suspended", "Suspended"), ("expired", "Expired"), ("revoked", "Revoked")],
+        compute="_compute_status", search="_search_status",
+    )
+    expired = fields.Boolean("Removed after it had expired", readonly=True)
+    key_created_at = fields.Datetime("Created", readonly=True)
+    expires_at = fields.Datetime("Expires", readonly=True)
+    ended_at = fields.Datetime("Revoked on", readonly=True)
+    age_days = fields.Integer("Age (days)", compute="_compute_age_days")
+    last_used_at = fields.Datetime("Last used", readonly=True)
+    last_used_peer = fields.Char("Last used from", readonly=True)
+    last_used_agent = fields.Char("Last client", readonly=True)
+    last_used_door = fields.Char("Last door", readonly=True)
+    effective_rule = fields.Html(compute="_compute_effective_rule", sanitize=False)
+
+    # ------------------------------------------------------------------ tables
+
+    def init(self):
+        """The secret's column and the triggers; idempotent, runs at install and update."""
+        self.env.cr.execute("ALTER TABLE api_credential ADD COLUMN IF NOT EXISTS secret_hash varchar")
+        self._create_triggers()
+        # keys that were there before
+        self.env.cr.execute("""
+            INSERT INTO api_credential (name, user_id, login, apikey_id, key_index, key_scope, state,
+                                        key_created_at, expires_at, create_date, write_date)
+            SELECT k.name, k.user_id, u.login, k.id, k.index, k.scope, 'active',
+                   k.create_date, k.expiration_date, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
+              FROM res_users_apikeys k JOIN res_users u ON u.id = k.user_id
+             WHERE NOT EXISTS (SELECT 1 FROM api_credential c WHERE c.apikey_id = k.id)
+        """)
+        self.env.cr.execute(
+            "CREATE INDEX IF NOT EXISTS api_guard_apikeys_index_idx ON res_users_apikeys (index)"
+        )
+
+    def _create_triggers(self):
+        self.env.cr.execute("""
+            CREATE OR REPLACE FUNCTION api_guard_key_made() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                INSERT INTO api_credential (name, user_id, login, apikey_id, key_index, key_scope, state,
+                                            key_created_at, expires_at, create_date, write_date)
+                SELECT NEW.name, NEW.user_id, u.login, NEW.id, NEW.index, NEW.scope, 'active',
+                       NEW.create_date, NEW.expiration_date, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
+                  FROM res_users u WHERE u.id = NEW.user_id;
+                RETURN NEW;
+            END $$;
+            CREATE OR REPLACE FUNCTION api_guard_key_gone() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                UPDATE api_credential
+                   SET state = 'revoked',
+                       secret_hash = OLD.key,
+                       expired = OLD.expiration_date IS NOT NULL
+                                 AND OLD.expiration_date < now() AT TIME ZONE 'utc',
+                       ended_at = date_trunc('second', now() AT TIME ZONE 'utc')
+                 WHERE apikey_id = OLD.id;
+                RETURN OLD;
+            END $$;
+            DROP TRIGGER IF EXISTS api_guard_key_made ON res_users_apikeys;
+            DROP TRIGGER IF EXISTS api_guard_key_gone ON res_users_apikeys;
+            CREATE TRIGGER api_guard_key_made AFTER INSERT ON res_users_apikeys
+                FOR EACH ROW EXECUTE FUNCTION api_guard_key_made();
+            CREATE TRIGGER api_guard_key_gone BEFORE DELETE ON res_users_apikeys
+                FOR EACH ROW EXECUTE FUNCTION api_guard_key_gone();
+        """)
+
+    @api.model
+    def _drop_triggers(self):
+        self.env.cr.execute("""
+            DROP TRIGGER IF EXISTS api_guard_key_made ON res_users_apikeys;
+            DROP TRIGGER IF EXISTS api_guard_key_gone ON res_users_apikeys;
+            DROP FUNCTION IF EXISTS api_guard_key_made();
+            DROP FUNCTION IF EXISTS api_guard_key_gone();
+            DROP INDEX IF EXISTS api_guard_apikeys_index_idx;
+        """)
+
+    # ----------------------------------------------------------------- compute
+
+    @api.depends("state", "expires_at", "expired", "apikey_id")
+    def _compute_status(self):
+        now = fields.Datetime.now()
+        for credential in self:
+            lapsed = credential.expired or (credential.expires_at and credential.expires_at < now)
+            ended = credential.state == "revoked"
+            credential.status = "expired" if lapsed and (not ended or credential.expired) else credential.state
+
+    def _search_status(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        now = fields.Datetime.now()
+        lapsed = ["|", ("expired", "=", True), "&", ("state", "!=", "revoked"), ("expires_at", "<", now)]
+        domains = {
+            "expired": lapsed,
+            "active": ["&", ("state", "=", "active"), "|", ("expires_at", "=", False), ("expires_at", ">=", now)],
+            "suspended": ["&", ("state", "=", "suspended"), "|", ("expires_at", "=", False), ("expires_at", ">=", now)],
+            "revoked": ["&", ("state", "=", "revoked"), ("expired", "!=", True)],
+        }
+        return fields.Domain.OR(domains[status] for status in value if status in domains)
+
+    @api.depends("key_created_at", "ended_at")
+    def _compute_age_days(self):
+        now = fields.Datetime.now()
+        for credential in self:
+            created = credential.key_created_at
+            credential.age_days = ((credential.ended_at or now) - created).days if created else 0
+
+    @api.depends("policy_id.document", "parent_id", "user_id")
+    def _compute_effective_rule(self):
+        for credential in self:
+            rows = restrictions(credential._policies())
+            credential.effective_rule = self.env["ir.qweb"]._render(
+                "api_guard.effective_rule", {"rows": [credential._restriction_row(row) for row in rows]}
+            )
+
+    def _restriction_row(self, row):
+        labels = self._section_labels()
+        names = {door.code: door.name for door in self.env["api.door"].sudo().search([])}
+        values = [names.get(value, value) for value in row.values] if row.section == "doors" else row.values
+        if row.section == "window":
+            days, clock, zone = row.values
+            day_names = self._weekday_names()
+            values = [", ".join(day_names[int(day)] for day in days.split(",") if day), clock, zone]
+        return {
+            "label": labels[row.section], "values": values, "policy": row.policy, "enforced": row.enforced,
+        }
+
+    @api.model
+    def _section_labels(self):
+        return {
+            "unreadable": self.env._("Refuses everything: the policy cannot be read"),
+            "password": self.env._("Passwords are refused over RPC"),
+            "allow": self.env._("Only from these networks"),
+            "deny": self.env._("Never from these networks"),
+            "doors": self.env._("Only through these doors"),
+            "age": self.env._("Refused when older than (days)"),
+            "idle": self.env._("Refused when unused for (days)"),
+            "window": self.env._("Only at these hours"),
+            "scope": self.env._("Only these models and operations"),
+            "detail": self.env._("Arguments kept in the log"),
+        }
+
+    @api.model
+    def _weekday_names(self):
+        _ = self.env._
+        return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+
+    def _policies(self):
+        """The policies that apply to this key, as a call made now would be judged by them."""
+        self.ensure_one()
+        identity = self.env["api.identity"].sudo()._of_credential(self.id)
+        return identity.policies if identity else ()
+
+    # ----------------------------------------------------------------- actions
+
+    def action_suspend(self):
+        self._check_manager()
+        self.filtered(lambda credential: credential.state == "active").sudo().write({"state": "suspended"})
+
+    def action_resume(self):
+        self._check_manager()
+        self.filtered(lambda credential: credential.state == "suspended").sudo().write({"state": "active"})
+
+    def action_revoke(self):
+        """Delete the keys; their companions stay and tell what became of them."""
+        self._check_manager_or_owner()
+        self.env["api.guard"]._require_configuration_right(self.env)
+        self.sudo().apikey_id.unlink()
+        self.invalidate_recordset()
+
+    def _check_manager(self):
+        if not self.env.su and not self.env.user.has_group("api_guard.group_manager"):
+            raise AccessError(self.env._("Only API Guard managers suspend and resume keys."))
+
+    def _check_manager_or_owner(self):
+        if self.env.su or self.env.user.has_group("api_guard.group_manager"):
+            return
+        if self.user_id != self.env.user:
+            raise AccessError(self.env._("You can only revoke keys of your own."))
+
+    def action_open_entries(self):
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id("api_guard.action_api_audit_entry"),
+            "domain": [("credential_id", "in", self.ids)],
+            "context": {},
+        }
+
+    def action_open_test(self):
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Test a call"),
+            "res_model": "api.policy.test",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_credential_id": self.id},
+        }
+
+    # -------------------------------------------------------------- raw writes
+
+    @api.model
+    def _of_secret(self, secret, user):
+        """The companion of the key that was just made for `user`: the newest with that index."""
+        self.env.cr.execute(
+            "SELECT c.id FROM api_credential c JOIN res_users_apikeys k ON k.id = c.apikey_id"
+            " WHERE k.index = %s AND k.user_id = %s ORDER BY k.id DESC LIMIT 1",
+            [secret[:8], user.id],
+        )
+        row = self.env.cr.fetchone()
+        return self.browse(row and row[0])
+
+    def _adopt(self, policy_id=None, parent_id=None):
+        """Bind freshly made keys, before anybody could use them. Not through the ORM: a program may be making it."""
+        if self:
+            self.env.cr.execute(SQL(
+                "UPDATE api_credential SET policy_id = COALESCE(%s, policy_id), parent_id = COALESCE(%s, parent_id)"
+                " WHERE id IN %s",
+                policy_id, parent_id, tuple(self.ids),
+            ))
+            self.invalidate_recordset(["policy_id", "parent_id"])
+
+    @classmethod
+    def _write_last_use(cls, cr, credential_id, exchange):
+        """Note the last use, never through the ORM: it is hot, and nobody's business transaction waits for it."""
+        cr.execute(
+            """UPDATE api_credential
+                  SET last_used_at = date_trunc('second', now() AT TIME ZONE 'utc'),
+                      last_used_peer = %s, last_used_agent = %s, last_used_door = %s
+                WHERE id = %s""",
+            [
+                str(exchange.peer) if exchange.peer else None,
+                (exchange.agent or "").replace("\0", "")[:200] or None,
+                exchange.door.value,
+                credential_id,
+            ],
+        )
+
+    @api.model
+    def _refuse_forged_states(self, vals):
+        if vals.keys() & {"apikey_id", "key_index", "secret_hash", "parent_id"}:
+            raise UserError(self.env._("A key's lineage cannot be edited."))

@@ -1,0 +1,256 @@
+"""Policies: what an administrator writes down, and the document that is judged by.
+
+The document is a stored computed field: Odoo recomputes it in the transaction
+that changes anything it depends on, and with it the fingerprint by which every
+worker finds out, on the next call, that the policy is another one.
+"""
+
+from odoo import api, fields, models
+from odoo.addons.base.models.res_partner import _tz_get
+from odoo.exceptions import UserError, ValidationError
+
+from ..core.network import parse_network
+from ..core.policy import DOCUMENT_VERSION, compile_policy, fingerprint, write_document
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class ApiPolicy(models.Model):
+    _name = "api.policy"
+    _inherit = ["api.guard.configuration"]
+    _description = "API Policy"
+    _order = "name"
+
+    name = fields.Char(required=True)
+    description = fields.Text()
+    active = fields.Boolean(
+        default=True, help="An archived policy is not offered any more; whoever has it stays bound by it."
+    )
+    mode = fields.Selection(
+        [("enforce", "Enforce"), ("monitor", "Monitor")],
+        default="enforce",
+        required=True,
+        help="Enforce refuses what the policy does not allow. Monitor refuses nothing and notes in the audit log "
+        "what would have been refused.",
+    )
+    network_ids = fields.One2many("api.policy.network", "policy_id", string="Networks", copy=True)
+    door_ids = fields.Many2many(
+        "api.door", string="Doors", help="The doors this credential may use. None ticked: all of them."
+    )
+    scope_ids = fields.Many2many(
+        "api.scope", string="Scopes", help="What the credential may reach. None: whatever its user may."
+    )
+    max_age_days = fields.Integer(
+        "Greatest age (days)", help="A key older than this is refused until it is replaced. 0: no limit."
+    )
+    max_idle_days = fields.Integer(
+        "Greatest idle time (days)", help="A key unused for longer than this is refused. 0: no limit."
+    )
+    has_window = fields.Boolean("Only at certain hours")
+    hour_from = fields.Float("From", default=8.0)
+    hour_to = fields.Float("To", default=18.0, help="Before “From”: the window runs over midnight.")
+    window_tz = fields.Selection(_tz_get, string="Time zone", default=lambda self: self.env.user.tz or "UTC")
+    monday = fields.Boolean(default=True)
+    tuesday = fields.Boolean(default=True)
+    wednesday = fields.Boolean(default=True)
+    thursday = fields.Boolean(default=True)
+    friday = fields.Boolean(default=True)
+    saturday = fields.Boolean()
+    sunday = fields.Boolean()
+    refuse_passwords = fields.Boolean(
+        "Refuse passwords over RPC",
+        help="Programs have to use an API key; a password is not accepted by XML-RPC and JSON-RPC.",
+    )
+    argument_detail = fields.Selection(
+        [("none", "Nothing"), ("names", "Names only"), ("values", "Values, without secrets")],
+        string="Arguments in the log",
+        help="How much of a call's arguments the audit log keeps. Empty: names, unless another policy says less.",
+    )
+    is_selectable = fields.Boolean(
+        "Users may choose it", help="Offered to users in the New API Key dialog."
+    )
+    group_ids = fields.Many2many(
+        "res.groups", string="Offered to", help="Only members of these groups may choose it. Empty: every internal user."
+    )
+
+    document = fields.Text(compute="_compute_document", store=True, readonly=True)
+    fingerprint = fields.Char(compute="_compute_document", store=True, readonly=True, index=True)
+
+    is_baseline = fields.Boolean(compute="_compute_is_baseline")
+    credential_ids = fields.One2many("api.credential", "policy_id", string="Keys", readonly=True)
+    user_ids = fields.One2many("res.users", "api_policy_id", string="Users", readonly=True)
+    credential_count = fields.Integer(compute="_compute_counts")
+    user_count = fields.Integer(compute="_compute_counts")
+
+    # ---------------------------------------------------------------- document
+
+    @api.depends(
+        "name",
+        "mode",
+        "network_ids.action",
+        "network_ids.network",
+        "door_ids.code",
+        "scope_ids.line_ids.model_pattern",
+        "scope_ids.line_ids.allow_read",
+        "scope_ids.line_ids.allow_write",
+        "scope_ids.line_ids.allow_create",
+        "scope_ids.line_ids.allow_unlink",
+        "scope_ids.line_ids.allow_execute",
+        "scope_ids.line_ids.methods",
+        "max_age_days",
+        "max_idle_days",
+        "has_window",
+        "hour_from",
+        "hour_to",
+        "window_tz",
+        *WEEKDAYS,
+        "refuse_passwords",
+        "argument_detail",
+    )
+    def _compute_document(self):
+        for policy in self:
+            policy.document = write_document(policy._document())
+            policy.fingerprint = fingerprint(policy.document)
+
+    def _document(self):
+        """The content of `core.policy.compile_policy`'s document. A section that restricts nothing is left out."""
+        sections = {
+            "networks": sorted([line.action, line.network] for line in self.network_ids if line.network),
+            "doors": sorted(self.sudo().door_ids.mapped("code")),
+            "scopes": self._scope_lines(),
+            "max_age_days": self.max_age_days,
+            "max_idle_days": self.max_idle_days,
+            "window": self._window() if self.has_window else None,
+            "refuse_passwords": self.refuse_passwords,
+            "detail": self.argument_detail,
+        }
+        # an empty list of scope lines restricts everything: None alone means "no scope"
+        kept = {name: value for name, value in sections.items() if value or (name == "scopes" and value is not None)}
+        return {"version": DOCUMENT_VERSION, "name": self.name or "", "mode": self.mode, **kept}
+
+    def _scope_lines(self):
+        scopes = self.with_context(active_test=False).scope_ids
+        return sorted(line._document() for line in scopes.line_ids) if scopes else None
+
+    def _window(self):
+        return {
+            "days": [day for day, name in enumerate(WEEKDAYS) if self[name]],
+            "start": round(self.hour_from * 60) % 1440,
+            "end": round(self.hour_to * 60) % 1440,
+            "zone": self.window_tz or "UTC",
+        }
+
+    def _compiled(self):
+        """The frozen policy, as calls are judged by it."""
+        self.ensure_one()
+        return compile_policy(self.document)
+
+    # ------------------------------------------------------------- constraints
+
+    @api.constrains("max_age_days", "max_idle_days", "hour_from", "hour_to", "has_window", *WEEKDAYS)
+    def _check_lifetime(self):
+        for policy in self:
+            if policy.max_age_days < 0 or policy.max_idle_days < 0:
+                raise ValidationError(self.env._("A number of days cannot be negative. 0 means no limit."))
+            if not (0 <= policy.hour_from <= 24 and 0 <= policy.hour_to <= 24):
+                raise ValidationError(self.env._("Hours lie between 00:00 and 24:00."))
+            if policy.has_window and not any(policy[day] for day in WEEKDAYS):
+                raise ValidationError(self.env._("Tick at least one weekday, or lift the restriction to certain hours."))
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        for policy in self:
+            if policy.is_baseline or policy.credential_count or policy.user_count:
+                raise UserError(
+                    self.env._(
+                        "“%(policy)s” is in use: deleting it would lift its restrictions. Give its keys and users "
+                        "another policy first, or archive it.",
+                        policy=policy.name,
+                    )
+                )
+
+    # ----------------------------------------------------------------- screens
+
+    def _compute_is_baseline(self):
+        baseline = self.env["ir.config_parameter"].sudo().get_param("api_guard.baseline_policy_id")
+        for policy in self:
+            policy.is_baseline = baseline == str(policy.id)
+
+    @api.depends("credential_ids.state", "user_ids")
+    def _compute_counts(self):
+        keys = dict(
+            self.env["api.credential"]._read_group(
+                [("policy_id", "in", self.ids), ("apikey_id", "!=", False)], ["policy_id"], ["__count"]
+            )
+        )
+        users = dict(
+            self.env["res.users"].sudo().with_context(active_test=False)._read_group(
+                [("api_policy_id", "in", self.ids)], ["api_policy_id"], ["__count"]
+            )
+        )
+        for policy in self:
+            policy.credential_count = keys.get(policy, 0)
+            policy.user_count = users.get(policy.sudo(), 0)
+
+    @api.model
+    def _selectable_domain(self):
+        """Which policies may the current user give to a key of their own?"""
+        return [
+            ("is_selectable", "=", True),
+            "|",
+            ("group_ids", "=", False),
+            ("group_ids", "in", self.env.user.all_group_ids.ids),
+        ]
+
+    def action_open_credentials(self):
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id("api_guard.action_api_credential"),
+            "domain": [("policy_id", "in", self.ids)],
+            "context": {},
+        }
+
+    def action_open_entries(self):
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id("api_guard.action_api_audit_entry"),
+            "domain": ["|"] * (len(self) - 1) + [("policies", "ilike", policy.name) for policy in self],
+            "context": {},
+        }
+
+    def action_open_test(self):
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Test a call"),
+            "res_model": "api.policy.test",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_policy_id": self.id},
+        }
+
+
+class ApiPolicyNetwork(models.Model):
+    _name = "api.policy.network"
+    _inherit = ["api.guard.configuration"]
+    _description = "API Policy Network"
+    _order = "policy_id, sequence, id"
+
+    policy_id = fields.Many2one("api.policy", required=True, ondelete="cascade", index=True)
+    sequence = fields.Integer(default=10)
+    name = fields.Char("Label")
+    action = fields.Selection([("allow", "Allow"), ("deny", "Deny")], default="allow", required=True)
+    network = fields.Char(
+        required=True, help="An address or a network in CIDR notation, IPv4 or IPv6: 203.0.113.7, 10.0.0.0/8, 2001:db8::/32."
+    )
+
+    @api.constrains("network")
+    def _check_network(self):
+        for line in self:
+            try:
+                parse_network(line.network)
+            except ValueError:
+                raise ValidationError(
+                    self.env._(
+                        "“%(network)s” is no network. Write an address or CIDR, such as 203.0.113.7, 10.0.0.0/8 "
+                        "or 2001:db8::/32.",
+                        network=line.network,
+                    )
+                ) from None

@@ -1,0 +1,121 @@
+"""Scopes: reusable lists of what a credential may reach."""
+
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ..core.call import Operation
+from ..core.operation import operations_of
+
+_PATTERN = re.compile(r"\*|[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*(\.\*)?|/[^\s*]*\*?", re.IGNORECASE)
+_METHOD = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
+
+_OPERATION_FIELDS = {
+    "allow_read": Operation.READ,
+    "allow_write": Operation.WRITE,
+    "allow_create": Operation.CREATE,
+    "allow_unlink": Operation.UNLINK,
+    "allow_execute": Operation.EXECUTE,
+}
+
+
+class ApiScope(models.Model):
+    _name = "api.scope"
+    _inherit = ["api.guard.configuration"]
+    _description = "API Scope"
+    _order = "name"
+
+    name = fields.Char(required=True, translate=False)
+    description = fields.Text()
+    active = fields.Boolean(
+        default=True, help="An archived scope is not offered any more; policies that use it keep it."
+    )
+    line_ids = fields.One2many("api.scope.line", "scope_id", string="Lines", copy=True)
+    policy_ids = fields.Many2many("api.policy", string="Policies", readonly=True)
+    policy_count = fields.Integer(compute="_compute_policy_count")
+
+    @api.depends("policy_ids")
+    def _compute_policy_count(self):
+        for scope in self:
+            scope.policy_count = len(scope.policy_ids)
+
+
+class ApiScopeLine(models.Model):
+    _name = "api.scope.line"
+    _inherit = ["api.guard.configuration"]
+    _description = "API Scope Line"
+    _order = "scope_id, sequence, id"
+
+    scope_id = fields.Many2one("api.scope", required=True, ondelete="cascade", index=True)
+    sequence = fields.Integer(default=10)
+    model_pattern = fields.Char(
+        string="Model",
+        required=True,
+        help="A model's technical name (res.partner), all models below a name (sale.*), every model (*), "
+        "or a route (/mail_plugin/*).",
+    )
+    allow_read = fields.Boolean("Read", default=True)
+    allow_write = fields.Boolean("Write")
+    allow_create = fields.Boolean("Create")
+    allow_unlink = fields.Boolean("Delete")
+    methods = fields.Char(
+        string="Methods to execute",
+        help="Public methods beyond reading and writing records, by name and separated by spaces or commas: "
+        "action_confirm, message_post. Nothing is executed that is not named here.",
+    )
+    allow_execute = fields.Boolean(compute="_compute_allow_execute", store=True)
+
+    @api.depends("methods", "model_pattern", "allow_write")
+    def _compute_allow_execute(self):
+        for line in self:
+            is_route = (line.model_pattern or "").startswith("/")
+            line.allow_execute = bool(line._method_names()) or is_route
+
+    @api.constrains("model_pattern", "methods")
+    def _check_notation(self):
+        for line in self:
+            if not _PATTERN.fullmatch(line.model_pattern):
+                raise ValidationError(
+                    self.env._(
+                        "“%(pattern)s” names no model. Write a technical name (res.partner), all below a name "
+                        "(sale.*), every model (*), or a route (/mail_plugin/*).",
+                        pattern=line.model_pattern,
+                    )
+                )
+            for method in line._method_names():
+                line._check_method(method)
+
+    def _check_method(self, method):
+        if not _METHOD.fullmatch(method):
+            raise ValidationError(
+                self.env._("“%(method)s” is not the name of a public method.", method=method)
+            )
+        if Operation.EXECUTE not in operations_of(method):
+            raise ValidationError(
+                self.env._(
+                    "“%(method)s” is covered by the operations (%(operations)s): tick those instead of naming it.",
+                    method=method,
+                    operations=", ".join(sorted(operation.value for operation in operations_of(method))),
+                )
+            )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([self._stripped(vals) for vals in vals_list])
+
+    def write(self, vals):
+        return super().write(self._stripped(vals))
+
+    @api.model
+    def _stripped(self, vals):
+        pattern = vals.get("model_pattern")
+        return {**vals, "model_pattern": pattern.strip()} if isinstance(pattern, str) else vals
+
+    def _method_names(self):
+        return sorted(set((self.methods or "").replace(",", " ").split()))
+
+    def _document(self):
+        """This line as a policy's document has it: [pattern, operations, methods]."""
+        operations = sorted(operation.value for field, operation in _OPERATION_FIELDS.items() if self[field])
+        return [self.model_pattern, operations, self._method_names()]

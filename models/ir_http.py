@@ -1,0 +1,134 @@
+"""The bearer doors: JSON-2, JSON-1, docs, mail plugin, and any route with auth='bearer'."""
+
+from odoo import models
+from odoo.addons.web.controllers.utils import get_action_triples
+from odoo.exceptions import UserError
+from odoo.http import JsonRPCDispatcher, Response, request
+
+from ..core.call import Door, Kind, Operation, Target
+from ..core.operation import operations_of
+from ..core.verdict import Allow
+from ..exceptions import Refused
+from ..seams import errors
+from ..seams.exchange import current, door_of
+
+_EXECUTE = frozenset({Operation.EXECUTE})
+_READ = frozenset({Operation.READ})
+
+
+class IrHttp(models.AbstractModel):
+    _inherit = "ir.http"
+
+    # rests on odoo/addons/base/models/ir_http.py, _auth_method_bearer
+    @classmethod
+    def _auth_method_bearer(cls):
+        super()._auth_method_bearer()
+        exchange = current()
+        if exchange is not None and (exchange.identity is None or not isinstance(exchange.verdict, Allow)):
+            request.registry["api.guard"]._admit_session(request.env)
+
+    # rests on odoo/addons/base/models/ir_http.py, _dispatch: once per attempt, with the parameters at hand
+    @classmethod
+    def _dispatch(cls, endpoint):
+        exchange = _governed(endpoint)
+        if exchange is None:
+            return super()._dispatch(endpoint)
+        guard = request.registry["api.guard"]
+        target = _target(exchange, endpoint)
+        guard._authorize_request(exchange, request.env.cr, target, request.params)
+        try:
+            result = super()._dispatch(endpoint)
+        except Exception as error:
+            guard._fail(exchange, error)
+            raise
+        guard._note_result(exchange, target.method, None if isinstance(result, Response) else result)
+        return result
+
+    # rests on odoo/addons/base/models/ir_http.py, _post_dispatch: the answer is complete, its transaction still open
+    @classmethod
+    def _post_dispatch(cls, response):
+        super()._post_dispatch(response)
+        exchange = current()
+        if exchange is not None and exchange.running:
+            exchange.bytes = response.content_length
+
+    # rests on odoo/addons/base/models/ir_http.py, _handle_error
+    @classmethod
+    def _handle_error(cls, exception):
+        exchange = current()
+        if exchange is None or not (exchange.is_governed or _is_bearer_door(exchange)):
+            return super()._handle_error(exception)
+        if exchange.door in (Door.XMLRPC, Door.XMLRPC_V1, Door.JSONRPC):
+            return super()._handle_error(exception)  # worded in seams/errors.py
+        return _answer_error(exchange, exception, super()._handle_error)
+
+
+def _is_bearer_door(exchange):
+    return exchange.door in (Door.JSON2, Door.JSON1, Door.DOCS, Door.MAIL_PLUGIN)
+
+
+def _governed(endpoint):
+    """The exchange, if a secret was presented for this route: a key anywhere, a session where a key belongs."""
+    exchange = current()
+    if exchange is None or exchange.identity is None or not isinstance(exchange.verdict, Allow):
+        return None
+    routing = endpoint.routing
+    if routing["auth"] in ("none", "public", "user") and exchange.identity.credential.kind is not Kind.KEY:
+        return None
+    exchange.door = door_of(routing["routes"][0]) or Door.BEARER
+    return exchange
+
+
+def _target(exchange, endpoint):
+    """What does this request reach?"""
+    params = request.params
+    if "__model__" in params and exchange.door is Door.JSON2:
+        model, method = str(params["__model__"]), str(params["__method__"])
+        return Target(model, method, operations_of(method))
+    if exchange.door is Door.JSON1:
+        return _json1_target(params)
+    if exchange.door is Door.DOCS:
+        return Target(str(params.get("model_name") or "ir.model"), "docs", _READ)
+    return Target(request.httprequest.path, endpoint.func.__name__, _EXECUTE)
+
+
+def _json1_target(params):
+    """JSON-1 names an action; what it shows is its model, and an action made by code is that code."""
+    try:
+        *_, (_active_id, action, _record_id) = get_action_triples(request.env, params.get("subpath") or "", start_pos=1)
+    except (ValueError, UserError):
+        return Target(request.httprequest.path, "json1", _EXECUTE)
+    action = action.sudo()
+    if action._name == "ir.actions.act_window":
+        return Target(action.res_model, "web_read", _READ)
+    return Target(action._name, "run", _EXECUTE)
+
+
+def _answer_error(exchange, exception, stock):
+    exchange.begin()
+    if not exchange.is_governed:
+        exchange.enter(request.registry)
+    exchange.fail(exception)
+    if not exchange.deferred:
+        request.registry["api.guard"]._finish(exchange)
+    if errors.shows_details(exchange):
+        return stock(exception)
+    error = errors.uniform(exception, exchange)
+    if isinstance(request.dispatcher, JsonRPCDispatcher):
+        return request.dispatcher._response(error=errors.jsonrpc_error(error, exchange))
+    return _json_error(error, exchange)
+
+
+def _json_error(error, exchange):
+    status = getattr(error, "http_status", None) or getattr(error, "code", None) or 500
+    response = request.make_json_response(errors.error_body(error, exchange), status=status)
+    if isinstance(error, Refused):
+        reason = error.deny.reason
+        if reason.status in (401, 403):
+            code = "" if exchange.identity is None else f' error="{reason.public_code}"'
+            response.headers["WWW-Authenticate"] = f"Bearer{code}"
+        if reason.status in (429, 503):
+            response.headers["Retry-After"] = "60"
+    elif status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response

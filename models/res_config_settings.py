@@ -1,0 +1,101 @@
+"""Settings: the baseline, trusted proxies, and what this deployment lets the guard reach."""
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import config
+
+from ..core.network import parse_network
+from ..seams import master
+
+
+class ResConfigSettings(models.TransientModel):
+    _inherit = "res.config.settings"
+
+    api_guard_baseline_policy_id = fields.Many2one(
+        "api.policy",
+        string="Baseline policy",
+        config_parameter="api_guard.baseline_policy_id",
+        help="Applies to every API call of everybody, besides the policies of user and key.",
+    )
+    api_guard_trusted_proxies = fields.Char(
+        string="Trusted proxies",
+        config_parameter="api_guard.trusted_proxies",
+        help="Addresses or networks of your reverse proxies, separated by commas. Only what they report in "
+        "X-Forwarded-For is believed.",
+    )
+    api_guard_refuse_rpc_passwords = fields.Boolean(
+        string="Refuse passwords over RPC", config_parameter="api_guard.refuse_rpc_passwords"
+    )
+    api_guard_debug_errors = fields.Boolean(
+        string="Show error details to callers", config_parameter="api_guard.debug_errors"
+    )
+    api_guard_cooldown_failures = fields.Integer(
+        string="Wrong secrets before a pause", config_parameter="api_guard.cooldown_failures", default=10
+    )
+    api_guard_cooldown_seconds = fields.Integer(
+        string="Pause in seconds", config_parameter="api_guard.cooldown_seconds", default=60
+    )
+    api_guard_retention_days = fields.Integer(
+        string="Keep entries for (days)", config_parameter="api_guard.retention_days"
+    )
+    api_guard_self_check = fields.Html(compute="_compute_api_guard_self_check", sanitize=False)
+
+    @api.constrains("api_guard_trusted_proxies")
+    def _check_api_guard_trusted_proxies(self):
+        for settings in self:
+            for text in (settings.api_guard_trusted_proxies or "").replace(",", " ").split():
+                try:
+                    parse_network(text)
+                except ValueError:
+                    raise ValidationError(
+                        self.env._("“%(network)s” is no address and no network in CIDR notation.", network=text)
+                    ) from None
+
+    @api.depends_context("uid")
+    def _compute_api_guard_self_check(self):
+        checks = self._api_guard_checks()
+        for settings in self:
+            settings.api_guard_self_check = self.env["ir.qweb"]._render("api_guard.self_check", {"checks": checks})
+
+    @api.model
+    def _api_guard_checks(self):
+        """What this deployment lets the guard reach: [(is fine, what, what to do)]."""
+        _ = self.env._
+        parameters = self.env["ir.config_parameter"].sudo()
+        server_wide = master.is_server_wide()
+        proxies = parameters.get_param("api_guard.trusted_proxies")
+        default_master = config.verify_admin_password("admin")
+        return [
+            (
+                server_wide,
+                _("API Guard is loaded for the whole server"),
+                _("The database service (db.* over RPC, /web/database) and calls before a database is loaded are not "
+                  "governed. Add api_guard to server_wide_modules in odoo.conf and restart."),
+            ),
+            (
+                not default_master,
+                _("The master password is not Odoo's default"),
+                _("Anybody can create, copy and drop databases. Set admin_passwd in odoo.conf."),
+            ),
+            (
+                bool(proxies) or not config["proxy_mode"],
+                _("Addresses of callers are known"),
+                _("The server runs behind a proxy, but no trusted proxy is set: every caller seems to be the proxy. "
+                  "Enter its address above."),
+            ),
+            (
+                not config["list_db"],
+                _("The list of databases is not shown"),
+                _("Set list_db = False in odoo.conf, unless people have to choose a database."),
+            ),
+            (
+                parameters.get_param("api_guard.refuse_rpc_passwords") in ("True", "1"),
+                _("Programs use keys, not passwords"),
+                _("A password over RPC has all rights of its user, and no policy of a key. Tick “Refuse passwords over RPC”."),
+            ),
+            (
+                bool(parameters.get_param("api_guard.baseline_policy_id")),
+                _("A baseline policy applies to everybody"),
+                _("Keys and users without a policy of their own are not restricted. Choose a baseline policy."),
+            ),
+        ]

@@ -1,0 +1,136 @@
+"""Odoo's API keys: what they open is settled here, what they say on the screens comes from their companion."""
+
+from odoo import api, fields, models
+from odoo.addons.base.models.res_users import check_identity
+from odoo.exceptions import AccessError
+
+_KEYS = "res.users.apikeys"
+
+
+class ResUsersApikeys(models.Model):
+    _inherit = "res.users.apikeys"
+
+    # `auth_totp.device` inherits all of this and has a table of its own: everything first asks for `_name`.
+
+    credential_id = fields.Many2one("api.credential", compute="_compute_credential")
+    policy_id = fields.Many2one("api.policy", string="Policy", compute="_compute_credential")
+    status = fields.Selection(
+        [("active", "Active"), ("suspended", "Suspended"), ("expired", "Expired"), ("revoked", "Revoked")],
+        compute="_compute_credential",
+    )
+    last_used_at = fields.Datetime("Last used", compute="_compute_credential")
+    last_used_peer = fields.Char("Last used from", compute="_compute_credential")
+
+    @api.depends_context("uid")
+    def _compute_credential(self):
+        companions = self.env["api.credential"]
+        if self._name == _KEYS:
+            companions = companions.sudo().search([("apikey_id", "in", self.ids)])
+        of_key = {companion.apikey_id.id: companion for companion in companions}
+        for key in self:
+            companion = of_key.get(key.id, self.env["api.credential"]).sudo()
+            key.credential_id = companion
+            key.policy_id = companion.policy_id
+            key.status = companion.status
+            key.last_used_at = companion.last_used_at
+            key.last_used_peer = companion.last_used_peer
+
+    # rests on odoo/addons/base/models/res_users.py, ResUsersApikeys._check_credentials: returns a uid or None
+    def _check_credentials(self, *, scope, key):
+        if self._name != _KEYS:
+            return super()._check_credentials(scope=scope, key=key)
+        return self.env["api.guard"]._admit_key(self.env, scope, key)
+
+    # rests on odoo/addons/base/models/res_users.py, ResUsersApikeys._generate: returns the secret
+    def _generate(self, scope, name, expiration_date):
+        if self._name != _KEYS:
+            return super()._generate(scope, name, expiration_date)
+        parent_id = self.env["api.guard"]._minting_credential(self.env)
+        secret = super()._generate(scope, name, expiration_date)
+        companion = self.env["api.credential"].sudo()._of_secret(secret, self.env.user)
+        companion._adopt(policy_id=self.env.context.get("api_guard_policy_id"), parent_id=parent_id)
+        return secret
+
+    def action_open_credential(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "api.credential",
+            "res_id": self.credential_id.id,
+            "views": [(False, "form")],
+        }
+
+
+class ResUsersApikeysDescription(models.TransientModel):
+    _inherit = "res.users.apikeys.description"
+
+    policy_id = fields.Many2one(
+        "api.policy",
+        string="Policy",
+        domain=lambda self: self.env["api.policy"]._selectable_domain(),
+        help="What programs may do with this key. It only ever narrows what you may do yourself.",
+    )
+
+    # rests on odoo/addons/base/models/res_users.py, ResUsersApikeysDescription.make_key
+    @check_identity
+    def make_key(self):
+        policy = self.sudo().policy_id
+        if policy and not self._may_choose(policy):
+            raise AccessError(self.env._("You may not choose the policy “%(policy)s”.", policy=policy.name))
+        return super(ResUsersApikeysDescription, self.with_context(api_guard_policy_id=policy.id)).make_key()
+
+    def _may_choose(self, policy):
+        if self.env.user.has_group("api_guard.group_manager"):
+            return True
+        return bool(policy.sudo().filtered_domain(self.env["api.policy"]._selectable_domain()))
+
+
+class ResUsersApikeysShow(models.AbstractModel):
+    _inherit = "res.users.apikeys.show"
+
+    snippet_curl = fields.Text("curl", readonly=True, compute="_compute_snippets")
+    snippet_python = fields.Text("Python", readonly=True, compute="_compute_snippets")
+    snippet_javascript = fields.Text("JavaScript", readonly=True, compute="_compute_snippets")
+
+    @api.depends("key")
+    def _compute_snippets(self):
+        url, database, login = self.get_base_url(), self.env.cr.dbname, self.env.user.login
+        for show in self:
+            values = {"url": url, "database": database, "login": login, "key": show.key or ""}
+            show.snippet_curl = _CURL % values
+            show.snippet_python = _PYTHON % values
+            show.snippet_javascript = _JAVASCRIPT % values
+
+
+_CURL = """\
+curl %(url)s/json/2/res.partner/search_read \\
+  -H 'Authorization: Bearer %(key)s' \\
+  -H 'X-Odoo-Database: %(database)s' \\
+  -H 'Content-Type: application/json' \\
+  -d '{"domain": [], "fields": ["name"], "limit": 3}'"""
+
+_PYTHON = """\
+import json, urllib.request
+
+request = urllib.request.Request(
+    "%(url)s/json/2/res.partner/search_read",
+    json.dumps({"domain": [], "fields": ["name"], "limit": 3}).encode(),
+    {
+        "Authorization": "Bearer %(key)s",
+        "X-Odoo-Database": "%(database)s",
+        "Content-Type": "application/json",
+    },
+)
+print(json.load(urllib.request.urlopen(request)))"""
+
+_JAVASCRIPT = """\
+const answer = await fetch("%(url)s/json/2/res.partner/search_read", {
+  method: "POST",
+  headers: {
+    "Authorization": "Bearer %(key)s",
+    "X-Odoo-Database": "%(database)s",
+    "Content-Type": "application/json",
+  },
+  body: JSON.stringify({domain: [], fields: ["name"], limit: 3}),
+});
+console.log(await answer.json());"""

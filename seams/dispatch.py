@@ -1,0 +1,175 @@
+"""The RPC services: which database does a call mean, and does the guard let it run?
+
+Around `odoo.service`; XML-RPC and /jsonrpc meet here. JSON-2 never comes here:
+see `models/ir_http.py`.
+"""
+
+import json
+
+import odoo.http
+import odoo.service.common
+import odoo.service.db
+import odoo.service.model
+from odoo.addons.rpc.controllers import xmlrpc as xmlrpc_controller
+from odoo.exceptions import AccessDenied
+from odoo.modules.registry import Registry
+from odoo.tools import config, json_default
+
+from ..core.call import Door
+from ..core.verdict import Deny, Reason
+from ..exceptions import Refused
+from . import master
+from .exchange import bind, current, guarded, of_cursor
+from .patch import patch
+
+
+def _is_loaded(database):
+    try:
+        return database in Registry.registries
+    except TypeError:  # a list, a dict: no database's name
+        return False
+
+
+def _note_service(service, method, database):
+    exchange = current()
+    if exchange is not None:
+        exchange.service = f"{service}.{method}"[:100]
+        exchange.database = database
+    return exchange
+
+
+def _refuse_unknown_database(exchange, secret):
+    """Answer for a database that is not there as for a wrong secret: same sentence, same time."""
+    master.burn(secret)
+    raise Refused(Deny(Reason.UNKNOWN_CREDENTIAL), exchange.begin() if exchange else "-") from None
+
+
+def _model_dispatch(original):
+    def dispatch(method, params):
+        database = params[0] if params else None
+        exchange = _note_service("object", method, database)
+        if exchange is None:
+            return original(method, params)
+        master.check_visible(exchange, database)
+        try:
+            return original(method, params)
+        except Exception:
+            if not _is_loaded(database):
+                _refuse_unknown_database(exchange, params[2] if len(params) > 2 else None)
+            raise
+
+    return dispatch
+
+
+def _common_dispatch(original):
+    def dispatch(method, params):
+        if method not in ("authenticate", "login"):
+            _note_service("common", method, None)
+            return original(method, params)
+        database = params[0] if params else None
+        exchange = _note_service("common", method, database)
+        if exchange is None:
+            return original(method, params)
+        try:
+            master.check_visible(exchange, database)
+            return original(method, params)
+        except Exception as error:
+            if _is_loaded(database) and not isinstance(error, Refused):
+                raise
+            if not isinstance(error, Refused):
+                master.burn(params[2] if len(params) > 2 else None)
+            exchange.begin()
+            return False  # what Odoo answers to a wrong password
+
+    return dispatch
+
+
+def _db_dispatch(original):
+    def dispatch(method, params):
+        exchange = _note_service("db", method, None)
+        if exchange is not None and master.is_server_wide():
+            return master.dispatch(original, exchange, method, params)
+        return original(method, params)
+
+    return dispatch
+
+
+def _execute_cr(original):
+    def execute_cr(cr, uid, obj, method, args, kw):
+        registry = guarded(cr.dbname)
+        exchange = of_cursor(cr) if registry is not None else None
+        if exchange is None or exchange.identity is None:
+            return original(cr, uid, obj, method, args, kw)  # no secret was presented for this
+        guard = registry["api.guard"]
+        guard._authorize_rpc(exchange, cr, uid, obj, method, args, kw)
+        try:
+            return original(cr, uid, obj, method, args, kw)
+        except Exception as error:
+            guard._fail(exchange, error)
+            raise
+        finally:
+            exchange.running = False
+
+    return execute_cr
+
+
+def _call_kw(original):
+    """Once per attempt: what did the method return, and how large is it on the wire?"""
+
+    def call_kw(model, name, args, kwargs):
+        result = original(model, name, args, kwargs)
+        exchange = of_cursor(model.env.cr)
+        if exchange is not None and exchange.running and exchange.is_governed:
+            model.env["api.guard"]._note_result(exchange, name, result)
+            _render(exchange, result)
+        return result
+
+    return call_kw
+
+
+def _render(exchange, result):
+    try:
+        if exchange.door is Door.JSONRPC:
+            exchange.bytes = len(json.dumps(result, ensure_ascii=False, default=json_default).encode())
+        elif exchange.door in (Door.XMLRPC, Door.XMLRPC_V1):
+            exchange.rendered = (result, xmlrpc_controller.dumps((result,)))
+            exchange.bytes = len(exchange.rendered[1].encode())
+    except Exception:  # Odoo meets the same error after the commit, and answers with it
+        exchange.bytes = None
+
+
+def _dumps(original):
+    def dumps(params):
+        exchange = current()
+        if exchange is not None and exchange.rendered is not None and isinstance(params, tuple):
+            result, text = exchange.rendered
+            if params[0] is result:
+                return text
+        return original(params)
+
+    return dumps
+
+
+def _cursor(original):
+    """A cursor that a method opens for itself may commit before the call does."""
+
+    def cursor(self, /, readonly=False):
+        cr = original(self, readonly=readonly)
+        if not readonly and "api.guard" in self:
+            exchange = current()
+            if exchange is not None and exchange.running and exchange.registry is self:
+                self["api.guard"]._record_on_commit(exchange, cr)
+                bind(exchange, cr)
+        return cr
+
+    return cursor
+
+
+def install():
+    patch(odoo.service.model, "dispatch", _model_dispatch)
+    patch(odoo.service.common, "dispatch", _common_dispatch)
+    patch(odoo.service.db, "dispatch", _db_dispatch)
+    patch(odoo.service.model, "execute_cr", _execute_cr)
+    patch(odoo.service.model, "call_kw", _call_kw)
+    patch(xmlrpc_controller, "dumps", _dumps)
+    patch(Registry, "cursor", _cursor)

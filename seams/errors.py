@@ -1,0 +1,153 @@
+"""How does an error look from outside? One place words it, for every door.
+
+Business errors (`UserError` and its kin) are written for people and pass.
+Everything else is told in one sentence with the request id, which finds the
+story in the audit log. Databases without the guard keep Odoo's own answers.
+"""
+
+import xmlrpc.client
+
+import odoo.http
+import psycopg2
+from odoo.addons.rpc.controllers import xmlrpc as xmlrpc_controller
+from odoo.exceptions import AccessDenied, RedirectWarning, UserError
+from odoo.modules.registry import Registry
+from werkzeug.exceptions import HTTPException
+
+from ..core.call import Door
+from ..core.redact import blank
+from ..core.verdict import Deny, Reason
+from ..exceptions import Refused
+from .exchange import current, guarded
+from .patch import patch
+
+SENTENCE = "The server could not complete the call."
+
+
+def public_message(error, request_id):
+    """The text of `error` that may leave the server."""
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, (UserError, RedirectWarning)):
+        return _without_names(error)
+    if isinstance(error, HTTPException) and error.description:
+        return str(error.description)
+    return f"{SENTENCE} (request {request_id})"
+
+
+def _without_names(error):
+    """A constraint's text may name tables, where it comes from the database."""
+    text = str(error.args[0]) if error.args else str(error)
+    cause = error.__cause__
+    if isinstance(cause, psycopg2.Error):
+        return blank(text, [name for name in (cause.diag.constraint_name, cause.diag.table_name) if name])
+    return text
+
+
+def uniform(error, exchange):
+    """`error` as the caller may know it: one refusal for everything that the guard refused."""
+    if exchange.is_refused and not isinstance(error, Refused):
+        return Refused(exchange.verdict, exchange.begin())
+    if isinstance(error, AccessDenied) and not isinstance(error, Refused):
+        return Refused(Deny(Reason.UNKNOWN_CREDENTIAL), exchange.begin())
+    return error
+
+
+def shows_details(exchange):
+    """Has the developer of this database asked for Odoo's own error answers?"""
+    return exchange.is_governed and exchange.registry["api.guard"]._debug_errors(exchange)
+
+
+def _judge(error):
+    """The exchange whose answer has to be reworded, or None where Odoo's own answer stands."""
+    exchange = current()
+    if exchange is None or exchange.door not in (Door.XMLRPC, Door.XMLRPC_V1, Door.JSONRPC):
+        return None
+    if not exchange.is_governed and not _is_anonymous(exchange.database):
+        return None
+    exchange.begin()
+    exchange.fail(error)
+    if not exchange.deferred and exchange.is_governed:
+        exchange.registry["api.guard"]._finish(exchange)
+    return None if shows_details(exchange) else exchange
+
+
+def _is_anonymous(database):
+    """Does this error belong to no database that answers as stock Odoo does?"""
+    try:
+        return guarded(database) is not None or database not in Registry.registries
+    except TypeError:
+        return True
+
+
+def _xmlrpc_fault(make):
+    def around(original):
+        def handle(error):
+            exchange = _judge(error)
+            if exchange is None:
+                return original(error)
+            error = uniform(error, exchange)
+            message = public_message(error, exchange.request_id)
+            if isinstance(error, (UserError, RedirectWarning)):
+                return original(_reworded(error, message))
+            return xmlrpc_controller.dumps(make(message))
+
+        return handle
+
+    return around
+
+
+def _reworded(error, message):
+    """An error of the same class, so that Odoo gives it the same fault code, that says only `message`."""
+    clone = error.__class__.__new__(error.__class__)
+    clone.args = (message,)
+    return clone
+
+
+def _jsonrpc_handle_error(original):
+    def handle_error(self, exc):
+        exchange = _judge(exc)
+        if exchange is None:
+            return original(self, exc)
+        return self._response(error=jsonrpc_error(uniform(exc, exchange), exchange))
+
+    return handle_error
+
+
+def jsonrpc_error(error, exchange):
+    """The error member of a JSON-RPC answer, in the shape that Odoo's clients read."""
+    return {
+        "code": 404 if getattr(error, "code", None) == 404 else 0,
+        "message": "Odoo Server Error",
+        "data": error_body(error, exchange),
+    }
+
+
+def error_body(error, exchange):
+    """The JSON that describes `error`: Odoo's own members, without the traceback, and ours."""
+    message = public_message(error, exchange.request_id)
+    body = {"name": "odoo.exceptions.UserError", "message": message, "arguments": [message], "context": {}, "debug": ""}
+    if isinstance(error, Refused):
+        reason = error.deny.reason
+        body |= {"name": "odoo.exceptions.AccessDenied", "message": reason.sentence, "arguments": [reason.sentence]}
+        body["error"] = reason.public_code
+    elif isinstance(error, UserError):
+        body["name"] = f"{type(error).__module__}.{type(error).__name__}"
+        body["error"] = "business_error"
+    elif isinstance(error, HTTPException):
+        body["name"] = f"{type(error).__module__}.{type(error).__name__}"
+        body["error"] = "bad_request"
+    else:
+        body["error"] = "server_error"
+    body["request_id"] = exchange.request_id
+    return body
+
+
+def install():
+    patch(
+        xmlrpc_controller,
+        "xmlrpc_handle_exception_int",
+        _xmlrpc_fault(lambda text: xmlrpc.client.Fault(xmlrpc_controller.RPC_FAULT_CODE_APPLICATION_ERROR, text)),
+    )
+    patch(xmlrpc_controller, "xmlrpc_handle_exception_string", _xmlrpc_fault(lambda text: xmlrpc.client.Fault(text, "")))
+    patch(odoo.http.JsonRPCDispatcher, "handle_error", _jsonrpc_handle_error)

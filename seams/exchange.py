@@ -1,0 +1,255 @@
+"""Who is calling, and what became of the call: one `Exchange` per HTTP request.
+
+Odoo hides the request from the RPC services (`borrow_request`), and closes its
+cursor. The exchange stays in reach of everything that runs for one request, and
+is where the guard notes what it learns until the entry is written.
+"""
+
+import logging
+import secrets
+import sys
+import threading
+import time
+from contextvars import ContextVar
+from datetime import datetime, timezone
+
+import odoo.http
+from odoo.modules.registry import Registry
+
+from ..core.call import Door
+from ..core.network import peer_of
+from ..core.verdict import Allow, Deny
+from .patch import patch
+
+_logger = logging.getLogger(__name__)
+
+_current: ContextVar = ContextVar("api_guard_exchange", default=None)
+_ENVIRON_KEY = "api_guard.exchange"
+_CURSOR_ATTRIBUTE = "_api_guard_exchange"
+
+_DOORS = (
+    ("/xmlrpc/2/", Door.XMLRPC),
+    ("/xmlrpc/", Door.XMLRPC_V1),
+    ("/jsonrpc", Door.JSONRPC),
+    ("/json/2", Door.JSON2),
+    ("/json/1/", Door.JSON1),
+    ("/doc-bearer/", Door.DOCS),
+    ("/mail_plugin/", Door.MAIL_PLUGIN),
+    ("/mail_client_extension/", Door.MAIL_PLUGIN),
+)
+
+
+def door_of(path):
+    """Which door does this path or route lead through? None: none that is known by its path."""
+    return next((door for prefix, door in _DOORS if path.startswith(prefix)), None)
+
+
+class Exchange:
+    """One request, from its first byte to its answer.
+
+    `deferred`: this request's answer passes through `_answer`, which writes
+    what is still unwritten. False in a worker's very first call, when the addon
+    is imported in the middle of it, and where Python calls a service itself:
+    then whoever ends the call writes the entry.
+    """
+
+    __slots__ = (
+        "_environ", "answered", "bytes", "call", "committed", "database", "deferred", "door", "entered", "error",
+        "hidden", "identity", "peer", "queries", "record_count", "record_ids", "registry", "rendered", "request_id",
+        "rows", "running", "secrets", "service", "started", "started_at", "arguments", "verdict", "vouched",
+    )  # fmt: skip
+
+    def __init__(self, environ=None, deferred=False):
+        self._environ = environ or {}
+        self.deferred = deferred
+        self.door = (door_of(self.path) if environ else Door.INTERNAL) or Door.BEARER
+        self.request_id = None
+        self.started = time.perf_counter()
+        self.started_at = None
+        self.queries = getattr(threading.current_thread(), "query_count", 0)
+        self.registry = None  # the guarded registry in whose log this exchange belongs
+        self.database = None  # the database that an RPC call names, before anything was checked
+        self.service = None  # "object.execute_kw" and the like
+        self.identity = None
+        self.peer = None
+        self.call = None  # core Call, as it was judged last
+        self.verdict = None
+        self.arguments = None
+        self.secrets = ()
+        self.record_ids = ()
+        self.record_count = None
+        self.rows = self.bytes = None
+        self.rendered = None  # (result, its XML): rendered once
+        self.error = None
+        self.running = False  # between the verdict and the end of the business transaction
+        self.entered = False  # an entry is committed
+        self.committed = False  # so is an effect
+        self.hidden = False  # the error of this exchange was reworded for the caller
+        self.vouched = False
+        self.answered = False
+
+    # what the request says of itself; nothing here is believed without `peer_of`
+
+    @property
+    def path(self):
+        return self._environ.get("PATH_INFO", "")
+
+    @property
+    def http_method(self):
+        return self._environ.get("REQUEST_METHOD")
+
+    @property
+    def agent(self):
+        return self._environ.get("HTTP_USER_AGENT")
+
+    @property
+    def host(self):
+        return self._environ.get("HTTP_HOST", "")
+
+    @property
+    def forwarded(self):
+        return self._environ.get("HTTP_X_FORWARDED_FOR")
+
+    @property
+    def remote(self):
+        # with proxy_mode, ProxyFix may already have replaced it by the last forwarded hop
+        original = self._environ.get("werkzeug.proxy_fix.orig") or self._environ
+        return original.get("REMOTE_ADDR")
+
+    def begin(self):
+        """Name the exchange. Only governed ones are named, so that the others cost nothing."""
+        if self.request_id is None:
+            self.request_id = secrets.token_hex(10)
+            elapsed = time.perf_counter() - self.started
+            self.started_at = datetime.fromtimestamp(time.time() - elapsed, timezone.utc)
+        return self.request_id
+
+    def enter(self, registry):
+        """This exchange belongs to the log of `registry`, a guarded one."""
+        self.begin()
+        self.registry = registry
+
+    def locate(self, trusted):
+        self.peer = peer_of(self.remote, self.forwarded, trusted) if self._environ else None
+        return self.peer
+
+    @property
+    def is_refused(self):
+        return isinstance(self.verdict, Deny)
+
+    @property
+    def is_governed(self):
+        return self.registry is not None
+
+    @property
+    def outcome(self):
+        if self.is_refused:
+            return "refused"
+        if self.error is not None or not isinstance(self.verdict, Allow):
+            return "failed"
+        return "allowed"
+
+    def fail(self, error):
+        """The call ended in `error`. The first one told is the cause; later ones are its wrapping."""
+        if self.error is None:
+            self.error = error
+
+
+def current():
+    """The exchange that is under way, or None outside of any HTTP request.
+
+    In the call in whose middle this addon is imported nobody has set one: there
+    the WSGI frame below us holds the request, and the new exchange is kept in
+    its environ, so that it ends with it.
+    """
+    exchange = _current.get()
+    if exchange is None and (environ := _find_environ()) is not None:
+        exchange = environ.get(_ENVIRON_KEY)
+        if exchange is None:
+            exchange = environ[_ENVIRON_KEY] = Exchange(environ)
+    return exchange
+
+
+def of_cursor(cr):
+    """The exchange for which the business cursor `cr` works, or None."""
+    return getattr(cr, _CURSOR_ATTRIBUTE, None) or current()
+
+
+def bind(exchange, cr):
+    """Let `cr` know for whom it works: an attribute survives reset, rollback and every new environment."""
+    setattr(cr, _CURSOR_ATTRIBUTE, exchange)
+
+
+def _find_environ():
+    frame = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__call__" and code.co_filename == odoo.http.__file__:
+            return frame.f_locals.get("environ")
+        frame = frame.f_back
+    return None
+
+
+def guarded(database):
+    """The registry of `database` if it is loaded in this process and has the guard, else None."""
+    if not isinstance(database, str):
+        return None
+    try:
+        registry = Registry.registries.get(database)
+    except Exception:  # an exotic name must not break the answer
+        return None
+    return registry if registry is not None and "api.guard" in registry else None
+
+
+def _application_call(original):
+    def __call__(self, environ, start_response):
+        exchange = Exchange(environ, deferred=True)
+        token = _current.set(exchange)
+
+        def answer(status, headers, exc_info=None):
+            _answer(exchange, status, headers)
+            return start_response(status, headers, exc_info)
+
+        try:
+            return original(self, environ, answer)
+        finally:
+            _current.reset(token)
+
+    return __call__
+
+
+def _answer(exchange, status, headers):
+    """Write what is still unwritten of the exchange, then name it in the answer.
+
+    Runs once per request, after its cursors are closed and before its first byte
+    is sent. Raises Refused when the entry cannot be written: Odoo then answers
+    with that, and comes here again.
+    """
+    if exchange.registry is None:
+        _adopt_stray(exchange)
+    if exchange.registry is not None and not exchange.answered:
+        exchange.answered = True
+        exchange.registry["api.guard"]._finish(exchange, status=int(status[:3]), size=_content_length(headers))
+    if exchange.request_id is not None:
+        headers.append(("X-Request-Id", exchange.request_id))
+
+
+def _adopt_stray(exchange):
+    """A request that reached a door but no check (malformed, wrong content type) is an entry too."""
+    if exchange.door in (Door.BEARER, Door.INTERNAL):
+        return
+    request = odoo.http.request
+    registry = guarded(exchange.database) if exchange.service else guarded(request.db if request else None)
+    if registry is not None:
+        exchange.enter(registry)
+
+
+def _content_length(headers):
+    for name, value in headers:
+        if name.lower() == "content-length" and value.isdigit():
+            return int(value)
+    return None
+
+
+def install():
+    patch(odoo.http.Application, "__call__", _application_call)

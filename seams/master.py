@@ -1,0 +1,116 @@
+"""What stands before any database: the db service, dbfilter, and answers that take equally long.
+
+Only a server-wide addon is loaded early enough to govern all of it; the Settings
+page says whether that is the case.
+"""
+
+import base64
+import logging
+import os
+
+import odoo.http
+import odoo.sql_db
+from odoo.addons.base.models.res_users import KEY_CRYPT_CONTEXT
+from odoo.modules.registry import Registry
+from odoo.tools import config
+from passlib.context import CryptContext
+
+from ..core.verdict import Deny, Reason
+from ..exceptions import Refused
+
+_logger = logging.getLogger(__name__)
+
+#: `api_guard_db_service = open` in odoo.conf lets the master password be used over RPC again
+OPTION = "api_guard_db_service"
+
+_OPEN_METHODS = frozenset({"list_lang", "server_version"})
+_KEY_ROUNDS = 6000  # KEY_CRYPT_CONTEXT, odoo/addons/base/models/res_users.py
+_PASSWORD_ROUNDS = 600_000  # MIN_ROUNDS, same file
+
+_password_context = CryptContext(["pbkdf2_sha512"])
+
+
+def _unmatchable_hash(rounds):
+    """A well-formed hash of no known secret: checking against it takes as long as against a real one."""
+    salt, checksum = (base64.b64encode(os.urandom(size)).decode().rstrip("=").replace("+", ".") for size in (16, 64))
+    return f"$pbkdf2-sha512${rounds}${salt}${checksum}"
+
+
+_NO_KEY = _unmatchable_hash(_KEY_ROUNDS)
+_NO_PASSWORD = _unmatchable_hash(_PASSWORD_ROUNDS)
+
+
+def burn_key(secret):
+    """Take the time that checking one API key takes."""
+    _verify(KEY_CRYPT_CONTEXT, secret, _NO_KEY)
+
+
+def burn_password(secret):
+    """Take the time that checking one password takes."""
+    _verify(_password_context, secret, _NO_PASSWORD)
+
+
+def burn(secret):
+    """Take the time that refusing a secret over RPC takes: it is tried as a key, then as a password."""
+    burn_key(secret)
+    burn_password(secret)
+
+
+def _verify(context, secret, unmatchable):
+    try:
+        context.verify(secret if isinstance(secret, str) else "", unmatchable)
+    except ValueError:  # a NUL or an overlong text: passlib tells before it computes
+        context.verify("", unmatchable)
+
+
+def is_server_wide():
+    return "api_guard" in config["server_wide_modules"]
+
+
+def is_visible(exchange, database):
+    """Would the web client be shown this database under the host name that the caller used?"""
+    return bool(odoo.http.db_filter([database], host=exchange.host))
+
+
+def check_visible(exchange, database):
+    """Refuse a hidden database that has the guard before its registry is loaded for a stranger.
+
+    A loaded one is judged where its log is at hand, in `api.guard`.
+    """
+    if not is_server_wide() or not isinstance(database, str) or database in Registry.registries:
+        return
+    if not is_visible(exchange, database) and _has_guard(database):
+        _logger.info("RPC to %s refused: the database filter hides it from host %r", database, exchange.host[:100])
+        raise Refused(Deny(Reason.DATABASE_HIDDEN), exchange.begin())
+
+
+def _has_guard(database):
+    try:
+        with odoo.sql_db.db_connect(database).cursor() as cr:
+            cr.execute("SELECT 1 FROM ir_module_module WHERE name = 'api_guard' AND state = 'installed'")
+            return bool(cr.fetchone())
+    except Exception:  # no such database, or none of Odoo's: the caller learns neither
+        return False
+
+
+def dispatch(original, exchange, method, params):
+    """The db service on a server that loads API Guard for all databases."""
+    exchange.begin()
+    over_rpc = not exchange.path.startswith("/web/database")
+    if method in _OPEN_METHODS:
+        return original(method, params)
+    if method == "list":
+        return odoo.http.db_filter(original(method, params), host=exchange.host)
+    if method == "db_exist":
+        named = params[0] if params else None
+        return isinstance(named, str) and is_visible(exchange, named) and original(method, params)
+    if config.verify_admin_password("admin"):
+        _refuse(exchange, method, "the master password is Odoo's default; set admin_passwd in odoo.conf")
+    if over_rpc and config.get(OPTION) != "open":
+        _refuse(exchange, method, f"closed over RPC; {OPTION} = open in odoo.conf opens it")
+    return original(method, params)
+
+
+def _refuse(exchange, method, why):
+    _logger.warning("db.%s from %s refused (request %s): %s", method, exchange.remote, exchange.request_id, why)
+    raise Refused(Deny(Reason.DOOR_REFUSED), exchange.request_id)

@@ -1,0 +1,75 @@
+"""The tester: would this call be allowed? Answered by the function that decides the real ones."""
+
+from datetime import datetime, timedelta, timezone
+
+from odoo import api, fields, models
+
+from ..core.call import Call, Credential, Door, Kind, State, Target
+from ..core.decide import decide
+from ..core.network import parse_address
+from ..core.operation import operations_of
+from ..core.verdict import Allow
+
+
+class ApiPolicyTest(models.TransientModel):
+    _name = "api.policy.test"
+    _description = "Test an API call"
+
+    policy_id = fields.Many2one("api.policy", string="This policy alone")
+    credential_id = fields.Many2one(
+        "api.credential", string="Key", domain=[("apikey_id", "!=", False)],
+        help="With a key, everything that applies to it is asked: baseline, its user's policy and its own.",
+    )
+    address = fields.Char("From address", default="203.0.113.7", help="Empty: nobody can tell.")
+    door = fields.Selection(lambda self: self.env["api.audit.entry"]._selection_door(), default="json2", required=True)
+    credential_kind = fields.Selection([("key", "API key"), ("password", "Password")], default="key", required=True)
+    model = fields.Char(default="res.partner")
+    method = fields.Char(default="search_read")
+    at = fields.Datetime("At", default=fields.Datetime.now, required=True)
+    result = fields.Selection(
+        [("allow", "Allowed"), ("observe", "Allowed, and noted by a policy in monitor mode"), ("deny", "Refused")],
+        compute="_compute_result",
+    )
+    reason = fields.Char(compute="_compute_result")
+    remedy = fields.Char("What to do", compute="_compute_result")
+    deciding_policy = fields.Char("Decided by", compute="_compute_result")
+    operations = fields.Char(compute="_compute_result")
+
+    @api.depends("policy_id", "credential_id", "address", "door", "credential_kind", "model", "method", "at")
+    def _compute_result(self):
+        texts = self.env["api.audit.entry"]._reason_texts()
+        for test in self:
+            verdict = test._verdict()
+            deny = verdict.observed if isinstance(verdict, Allow) else verdict
+            test.result = "deny" if deny is verdict else "observe" if deny else "allow"
+            test.reason, test.remedy = texts[deny.reason] if deny else (False, False)
+            test.deciding_policy = deny.policy if deny else False
+            test.operations = ", ".join(sorted(operation.value for operation in test._target().operations))
+
+    def _verdict(self):
+        """The verdict on the call that the form describes, by `core.decide`."""
+        credential, policies, refusal = self._who()
+        call = Call(
+            door=Door(self.door or "json2"),
+            credential=credential,
+            peer=parse_address(self.address),
+            at=(self.at or fields.Datetime.now()).replace(tzinfo=timezone.utc),
+            target=self._target(),
+        )
+        return refusal or decide(call, policies)
+
+    def _who(self):
+        if self.credential_id:
+            identity = self.env["api.identity"].sudo()._of_credential(self.credential_id.id)
+            if identity:
+                return identity.credential, identity.policies, identity.refusal
+            return Credential(Kind.KEY, State.REVOKED), (), None
+        now = datetime.now(timezone.utc)
+        kind = Kind(self.credential_kind or "key")
+        fresh = Credential(kind, State.ACTIVE, created=now - timedelta(minutes=1), last_used=now)
+        policies = (self.policy_id.sudo()._compiled(),) if self.policy_id else ()
+        return fresh, policies, None
+
+    def _target(self):
+        method = (self.method or "").strip()
+        return Target((self.model or "").strip(), method, operations_of(method))
