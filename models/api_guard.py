@@ -24,7 +24,7 @@ from datetime import datetime, timezone
 
 from odoo import SUPERUSER_ID, api, models
 from odoo.exceptions import AccessDenied
-from odoo.http import GeoIP
+from odoo.http import GeoIP, Response
 from odoo.modules.registry import Registry
 from odoo.tools import config
 
@@ -186,7 +186,8 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _authorize(cls, exchange, cr, target, arguments, record_ids):
         """May the admitted credential reach `target`? From here on the entry rides on the commit of `cr`."""
-        exchange.arguments = arguments
+        detail = least_detail(exchange.identity.policies)
+        exchange.arguments = redact(arguments, detail, exchange.secrets) if arguments else None  # before they change
         exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
         cls._require(exchange, cls._judge(exchange, exchange.identity, target))
         cls._record_on_commit(exchange, cr)
@@ -235,6 +236,8 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _note_result(cls, exchange, method, result):
         """What did the call return? Rows, and the ids of created records."""
+        if isinstance(result, Response):
+            return
         if isinstance(result, models.BaseModel):
             result = result.ids
         exchange.rows = len(result) if isinstance(result, (list, tuple, dict)) else int(result is not None)
@@ -247,7 +250,7 @@ class ApiGuard(models.AbstractModel):
     def _fail(cls, exchange, error):
         """The business method raised. Its refusal, if it was one of ours, is already noted."""
         exchange.fail(error)
-        exchange.running = False
+        exchange.running, exchange.interrupted = False, True
         if not exchange.deferred:
             cls._finish(exchange)
 
@@ -290,7 +293,8 @@ class ApiGuard(models.AbstractModel):
         """
         if exchange.bytes is None:
             exchange.bytes = size
-        unwritten = not exchange.entered or exchange.outcome != "allowed"
+        # a method that commits and then fails has an entry for either; an answer that fails later has not
+        unwritten = not exchange.entered or exchange.interrupted
         try:
             if unwritten:
                 if exchange.identity is None:
@@ -326,6 +330,7 @@ class ApiGuard(models.AbstractModel):
         verdict = exchange.verdict
         deny = verdict if isinstance(verdict, Deny) else getattr(verdict, "observed", None)
         credential = identity.credential if identity else Credential(Kind.NONE, State.UNKNOWN)
+        error = exchange.error or exchange.unrenderable
         return {
             "occurred_at": exchange.started_at.replace(tzinfo=None),
             "request_id": exchange.request_id,
@@ -352,7 +357,7 @@ class ApiGuard(models.AbstractModel):
             "record_count": exchange.record_count,
             "row_count": exchange.rows,
             "byte_count": exchange.bytes,
-            "arguments": _arguments(exchange),
+            "arguments": exchange.arguments,
             "verdict": "none" if verdict is None else "deny" if deny else "allow",
             "reason": deny and deny.reason.value,
             "refusing_policy": deny and deny.policy,
@@ -361,8 +366,8 @@ class ApiGuard(models.AbstractModel):
             "status": status,
             "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
             "sql_count": _query_count() - exchange.queries,
-            "error_class": type(exchange.error).__name__ if exchange.error is not None else None,
-            "error_message": str(exchange.error) if exchange.error is not None else None,
+            "error_class": type(error).__name__ if error is not None else None,
+            "error_message": str(error) if error is not None else None,
             "secrets": exchange.secrets,
         }
 
@@ -436,12 +441,6 @@ def _number(text, default):
         return max(0, int(text))
     except (TypeError, ValueError):
         return default
-
-
-def _arguments(exchange):
-    if not exchange.arguments:
-        return None
-    return redact(exchange.arguments, least_detail(exchange.identity.policies), exchange.secrets)
 
 
 def _country(peer):

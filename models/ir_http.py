@@ -3,7 +3,7 @@
 from odoo import models
 from odoo.addons.web.controllers.utils import get_action_triples
 from odoo.exceptions import UserError
-from odoo.http import JsonRPCDispatcher, Response, request
+from odoo.http import JsonRPCDispatcher, request
 
 from ..core.call import Door, Kind, Operation, Target
 from ..core.operation import operations_of
@@ -41,7 +41,7 @@ class IrHttp(models.AbstractModel):
         except Exception as error:
             guard._fail(exchange, error)
             raise
-        guard._note_result(exchange, target.method, None if isinstance(result, Response) else result)
+        guard._note_result(exchange, target.method, result)
         return result
 
     # rests on odoo/addons/base/models/ir_http.py, _post_dispatch: the answer is complete, its transaction still open

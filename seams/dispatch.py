@@ -134,8 +134,8 @@ def _render(exchange, result):
         elif exchange.door in (Door.XMLRPC, Door.XMLRPC_V1):
             exchange.rendered = (result, xmlrpc_controller.dumps((result,)))
             exchange.bytes = len(exchange.rendered[1].encode())
-    except Exception:  # Odoo meets the same error after the commit, and answers with it
-        exchange.bytes = None
+    except Exception as error:  # Odoo meets the same error after the commit, and answers with it
+        exchange.unrenderable = error
 
 
 def _dumps(original):

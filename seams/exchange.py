@@ -25,6 +25,7 @@ _logger = logging.getLogger(__name__)
 
 _current: ContextVar = ContextVar("api_guard_exchange", default=None)
 _ENVIRON_KEY = "api_guard.exchange"
+_HEADER = "X-Request-Id"
 _CURSOR_ATTRIBUTE = "_api_guard_exchange"
 
 _DOORS = (
@@ -54,13 +55,14 @@ class Exchange:
     """
 
     __slots__ = (
-        "_environ", "answered", "bytes", "call", "committed", "database", "deferred", "door", "entered", "error",
-        "hidden", "identity", "peer", "queries", "record_count", "record_ids", "registry", "rendered", "request_id",
-        "rows", "running", "secrets", "service", "started", "started_at", "arguments", "verdict", "vouched",
+        "_environ", "_future_response", "answered", "bytes", "call", "committed", "database", "deferred", "door", "entered", "error",
+        "identity", "interrupted", "peer", "queries", "record_count", "record_ids", "registry", "rendered", "request_id",
+        "rows", "running", "secrets", "service", "started", "started_at", "arguments", "unrenderable", "verdict", "vouched",
     )  # fmt: skip
 
-    def __init__(self, environ=None, deferred=False):
+    def __init__(self, environ=None, deferred=False, future_response=None):
         self._environ = environ or {}
+        self._future_response = future_response
         self.deferred = deferred
         self.door = (door_of(self.path) if environ else Door.INTERNAL) or Door.BEARER
         self.request_id = None
@@ -80,12 +82,13 @@ class Exchange:
         self.record_count = None
         self.rows = self.bytes = None
         self.rendered = None  # (result, its XML): rendered once
-        self.error = None
+        self.error = None  # what the call ended with
+        self.unrenderable = None  # why its result cannot be told on this door; its effect is committed all the same
+        self.interrupted = False  # the method itself raised
         self.running = False  # between the verdict and the end of the business transaction
         self.entered = False  # an entry is committed
         self.committed = False  # so is an effect
-        self.hidden = False  # the error of this exchange was reworded for the caller
-        self.vouched = False
+        self.vouched = False  # a password is being checked: no key matched
         self.answered = False
 
     # what the request says of itself; nothing here is believed without `peer_of`
@@ -122,6 +125,8 @@ class Exchange:
             self.request_id = secrets.token_hex(10)
             elapsed = time.perf_counter() - self.started
             self.started_at = datetime.fromtimestamp(time.time() - elapsed, timezone.utc)
+            if self._future_response is not None:  # no `_answer` will name it
+                self._future_response.headers[_HEADER] = self.request_id
         return self.request_id
 
     def enter(self, registry):
@@ -163,10 +168,11 @@ def current():
     its environ, so that it ends with it.
     """
     exchange = _current.get()
-    if exchange is None and (environ := _find_environ()) is not None:
+    if exchange is None and (frame := _application_frame()) is not None:
+        environ, request = frame.f_locals["environ"], frame.f_locals.get("request")
         exchange = environ.get(_ENVIRON_KEY)
         if exchange is None:
-            exchange = environ[_ENVIRON_KEY] = Exchange(environ)
+            exchange = environ[_ENVIRON_KEY] = Exchange(environ, future_response=request and request.future_response)
     return exchange
 
 
@@ -180,12 +186,13 @@ def bind(exchange, cr):
     setattr(cr, _CURSOR_ATTRIBUTE, exchange)
 
 
-def _find_environ():
+def _application_frame():
+    """The frame of Odoo's WSGI application that this code runs in, or None."""
     frame = sys._getframe(2)
     while frame is not None:
-        code = frame.f_code
-        if code.co_name == "__call__" and code.co_filename == odoo.http.__file__:
-            return frame.f_locals.get("environ")
+        if frame.f_code.co_name == "__call__" and frame.f_code.co_filename == odoo.http.__file__:
+            if "environ" in frame.f_locals:
+                return frame
         frame = frame.f_back
     return None
 
@@ -231,7 +238,7 @@ def _answer(exchange, status, headers):
         exchange.answered = True
         exchange.registry["api.guard"]._finish(exchange, status=int(status[:3]), size=_content_length(headers))
     if exchange.request_id is not None:
-        headers.append(("X-Request-Id", exchange.request_id))
+        headers.append((_HEADER, exchange.request_id))
 
 
 def _adopt_stray(exchange):
