@@ -17,9 +17,14 @@ from .steps import Stop, say, step
 
 SUITES = ("rpc", "test_rpc", "test_http", "api_doc", "auth_totp")
 EXPECTED = 222  # on a stock Odoo 19.0; fewer means that some were not found
+# Odoo's own choice: it needs crm, on a stock Odoo too.
+SKIPS = 1
 
 INSIDE = """
 from odoo.tests.shell import run_tests
+# As Odoo's own start-up does before browser tests: without, tours time out on building assets.
+env["ir.qweb"]._pregenerate_assets_bundles()
+env.cr.commit()
 report = run_tests(env, {tags!r}, modules={modules!r})
 print("RESULT", [report.testsRun, report.failures_count, report.errors_count, report.skipped])
 """
@@ -60,14 +65,13 @@ def _run_inside(name):
 
 def _conclude(counts):
     ran, failures, errors, skipped = counts
-    for line in _log().read_text().splitlines():
-        if re.search(r" (FAIL|ERROR): ", line) or "skipped" in line:
-            say(f"  {line}")
+    for line in re.findall(r"(?:FAIL|ERROR): .*|skipped Test.*", _log().read_text()):
+        say(f"  {line}")
     say(f"{ran - failures - errors} passed, {failures + errors} failed, {skipped} skipped")
     if ran < EXPECTED:
         say(f"✘ Only {ran} tests ran, a stock Odoo 19 has {EXPECTED}.")
     say(f"All of it: {_log()}")
-    return int(bool(failures or errors or skipped or ran < EXPECTED))
+    return int(bool(failures or errors or skipped > SKIPS or ran < EXPECTED))
 
 
 def _log():
