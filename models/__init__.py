@@ -8,6 +8,7 @@ from . import api_credential
 from . import api_audit_entry
 from . import ir_config_parameter
 from . import ir_http
+from . import ir_module_module
 from . import res_users
 from . import res_users_apikeys
 from . import res_config_settings

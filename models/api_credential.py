@@ -250,7 +250,17 @@ class ApiCredential(models.Model):
                 " WHERE id IN %s",
                 policy_id, parent_id, tuple(self.ids),
             ))
-            self.invalidate_recordset(["policy_id", "parent_id"])
+        if self and parent_id:  # no child outlives its parent
+            self.env.cr.execute(SQL(
+                "WITH parent AS (SELECT expires_at FROM api_credential WHERE id = %s),"
+                " capped AS (UPDATE res_users_apikeys k"
+                "               SET expiration_date = LEAST(k.expiration_date, parent.expires_at)"
+                "              FROM parent, api_credential c WHERE c.apikey_id = k.id AND c.id IN %s"
+                "         RETURNING c.id, k.expiration_date)"
+                " UPDATE api_credential c SET expires_at = capped.expiration_date FROM capped WHERE c.id = capped.id",
+                parent_id, tuple(self.ids),
+            ))
+        self.invalidate_recordset()
 
     @classmethod
     def _write_last_use(cls, cr, credential_id, exchange):
@@ -267,8 +277,3 @@ class ApiCredential(models.Model):
                 credential_id,
             ],
         )
-
-    @api.model
-    def _refuse_forged_states(self, vals):
-        if vals.keys() & {"apikey_id", "key_index", "secret_hash", "parent_id"}:
-            raise UserError(self.env._("A key's lineage cannot be edited."))

@@ -67,8 +67,11 @@ class ApiGuard(models.AbstractModel):
         if exchange.vouched:  # a password is being checked over RPC: no key matched a moment ago
             return None
         identity = cls._on_primary(env, lambda identities: identities._of_key(key, scope) or identities._nobody())
-        verdict = cls._admit(exchange, identity, key)
-        return identity.uid if isinstance(verdict, Allow) else None
+        verdict = cls._admit(exchange, identity, key, exchange.route_target)
+        if isinstance(verdict, Deny):
+            return None
+        cls._record_on_commit(exchange, env.cr)
+        return identity.uid
 
     @classmethod
     def _admit_session(cls, env):
@@ -136,6 +139,7 @@ class ApiGuard(models.AbstractModel):
         """The exchange that `cr` works for, entered in this database's log."""
         exchange = of_cursor(cr) or Exchange()
         exchange.enter(Registry(cr.dbname))
+        exchange.running = False  # a repeated attempt begins anew
         bind(exchange, cr)
         return exchange
 
@@ -179,6 +183,7 @@ class ApiGuard(models.AbstractModel):
     def _require(cls, exchange, verdict):
         if isinstance(verdict, Allow):
             return
+        exchange.interrupted = True
         if not exchange.deferred:
             cls._finish(exchange)
         raise Refused(verdict, exchange.request_id)
@@ -291,6 +296,7 @@ class ApiGuard(models.AbstractModel):
         Runs after the business cursor is closed, on one of its own: neither a
         rollback nor a lock of the call can take the entry away.
         """
+        exchange.running = False
         if exchange.bytes is None:
             exchange.bytes = size
         # a method that commits and then fails has an entry for either; an answer that fails later has not

@@ -5,7 +5,7 @@ from odoo.addons.web.controllers.utils import get_action_triples
 from odoo.exceptions import UserError
 from odoo.http import JsonRPCDispatcher, request
 
-from ..core.call import Door, Kind, Operation, Target
+from ..core.call import RPC_DOORS, Door, Kind, Operation, Target
 from ..core.operation import operations_of
 from ..core.verdict import Allow
 from ..exceptions import Refused
@@ -32,6 +32,7 @@ class IrHttp(models.AbstractModel):
     def _dispatch(cls, endpoint):
         exchange = _governed(endpoint)
         if exchange is None:
+            _note_route(endpoint)
             return super()._dispatch(endpoint)
         guard = request.registry["api.guard"]
         target = _target(exchange, endpoint)
@@ -77,6 +78,13 @@ def _governed(endpoint):
         return None
     exchange.door = door_of(routing["routes"][0]) or Door.BEARER
     return exchange
+
+
+def _note_route(endpoint):
+    """A controller may check a key itself, in the middle of its work: then its route is what the key reaches."""
+    exchange = current()
+    if exchange is not None and exchange.door not in RPC_DOORS:
+        exchange.route_target = Target(request.httprequest.path, endpoint.func.__name__, _EXECUTE)
 
 
 def _target(exchange, endpoint):

@@ -54,7 +54,7 @@ def _model_dispatch(original):
         try:
             return original(method, params)
         except Exception:
-            if not _is_loaded(database):
+            if not _is_loaded(database) and not master.is_stock(database):
                 _refuse_unknown_database(exchange, params[2] if len(params) > 2 else None)
             raise
 
@@ -74,12 +74,13 @@ def _common_dispatch(original):
             master.check_visible(exchange, database)
             return original(method, params)
         except Exception as error:
-            if _is_loaded(database) and not isinstance(error, Refused):
+            if isinstance(error, Refused):
+                return False  # what Odoo answers to a wrong password
+            if _is_loaded(database) or master.is_stock(database):
                 raise
-            if not isinstance(error, Refused):
-                master.burn(params[2] if len(params) > 2 else None)
+            master.burn(params[2] if len(params) > 2 else None)
             exchange.begin()
-            return False  # what Odoo answers to a wrong password
+            return False
 
     return dispatch
 
@@ -157,7 +158,7 @@ def _cursor(original):
         cr = original(self, readonly=readonly)
         if not readonly and "api.guard" in self:
             exchange = current()
-            if exchange is not None and exchange.running and exchange.registry is self:
+            if exchange is not None and exchange.running and exchange.registry.db_name == self.db_name:
                 self["api.guard"]._record_on_commit(exchange, cr)
                 bind(exchange, cr)
         return cr

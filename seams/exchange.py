@@ -57,7 +57,7 @@ class Exchange:
     __slots__ = (
         "_environ", "_future_response", "answered", "bytes", "call", "committed", "database", "deferred", "door", "entered", "error",
         "identity", "interrupted", "peer", "queries", "record_count", "record_ids", "registry", "rendered", "request_id",
-        "rows", "running", "secrets", "service", "started", "started_at", "arguments", "unrenderable", "verdict", "vouched",
+        "route_target", "rows", "running", "secrets", "service", "started", "started_at", "arguments", "unrenderable", "verdict", "vouched",
     )  # fmt: skip
 
     def __init__(self, environ=None, deferred=False, future_response=None):
@@ -76,6 +76,7 @@ class Exchange:
         self.peer = None
         self.call = None  # core Call, as it was judged last
         self.verdict = None
+        self.route_target = None  # the route that is running without having asked for a key
         self.arguments = None
         self.secrets = ()
         self.record_ids = ()

@@ -85,12 +85,24 @@ def check_visible(exchange, database):
 
 
 def _has_guard(database):
+    return _installed(database) is True
+
+
+def is_stock(database):
+    """Is this a database that is there and has no guard? Then its answers are Odoo's own."""
+    return _installed(database) is False
+
+
+def _installed(database):
+    """Whether the guard is installed in `database`, without loading its registry; None for no database of Odoo's."""
+    if not isinstance(database, str):
+        return None
     try:
         with odoo.sql_db.db_connect(database).cursor() as cr:
-            cr.execute("SELECT 1 FROM ir_module_module WHERE name = 'api_guard' AND state = 'installed'")
-            return bool(cr.fetchone())
-    except Exception:  # no such database, or none of Odoo's: the caller learns neither
-        return False
+            cr.execute("SELECT count(*) > 0 FROM ir_module_module WHERE name = 'api_guard' AND state = 'installed'")
+            return cr.fetchone()[0]
+    except Exception:  # the caller learns neither why nor what
+        return None
 
 
 def dispatch(original, exchange, method, params):
