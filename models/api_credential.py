@@ -83,7 +83,8 @@ class ApiCredential(models.Model):
             CREATE OR REPLACE FUNCTION api_guard_key_gone() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
                 UPDATE api_credential
-                   SET state = 'revoked',
+                   SET apikey_id = NULL,  -- Odoo makes no foreign key to a table that it does not manage
+                       state = 'revoked',
                        secret_hash = OLD.key,
                        expired = OLD.expiration_date IS NOT NULL
                                  AND OLD.expiration_date < now() AT TIME ZONE 'utc',

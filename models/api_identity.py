@@ -232,8 +232,10 @@ class ApiIdentity(models.AbstractModel):
 
 def _prefix(secret):
     """What a key is looked up by. Text that cannot be one finds nothing, and breaks nothing."""
-    prefix = secret[:INDEX_SIZE] if isinstance(secret, str) else ""
-    return prefix if prefix.isascii() and prefix.isprintable() and len(secret) <= MAX_SECRET else ""
+    if not isinstance(secret, str) or len(secret) > MAX_SECRET:
+        return ""
+    prefix = secret[:INDEX_SIZE]
+    return prefix if prefix.isascii() and prefix.isprintable() else ""
 
 
 def _matches(secret, stored):

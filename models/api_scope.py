@@ -3,7 +3,7 @@
 import re
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 from ..core.call import Operation
 from ..core.operation import operations_of
@@ -34,6 +34,18 @@ class ApiScope(models.Model):
     line_ids = fields.One2many("api.scope.line", "scope_id", string="Lines", copy=True)
     policy_ids = fields.Many2many("api.policy", string="Policies", readonly=True)
     policy_count = fields.Integer(compute="_compute_policy_count")
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        used = self.filtered(lambda scope: scope.with_context(active_test=False).policy_ids)
+        if used:
+            raise UserError(
+                self.env._(
+                    "%(scopes)s are part of policies: deleting the last scope of a policy would let it reach "
+                    "everything. Take them out of the policies first, or archive them.",
+                    scopes=", ".join(used.mapped("name")),
+                )
+            )
 
     @api.depends("policy_ids")
     def _compute_policy_count(self):
