@@ -387,8 +387,11 @@ class ApiGuard(models.AbstractModel):
         now = time.monotonic()
         if now - cls._last_used.get(slot, -_LAST_USED_EVERY) < _LAST_USED_EVERY:
             return
+        credentials = exchange.registry["api.credential"]
         with exchange.registry.cursor() as cr:
-            exchange.registry["api.credential"]._write_last_use(cr, identity.credential_id, exchange)
+            credentials._write_last_use(cr, identity.credential_id, exchange)
+            if identity.unchecked_hash and exchange.secrets:
+                credentials._write_check(cr, identity.credential_id, exchange.secrets[0], identity.unchecked_hash)
         cls._last_used[slot] = now
 
     # ---------------------------------------------------------------- settings

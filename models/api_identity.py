@@ -15,8 +15,8 @@ from odoo.addons.base.models.res_users import INDEX_SIZE, KEY_CRYPT_CONTEXT
 
 from ..core.call import Credential, Kind, State
 from ..core.policy import Policy, compile_policy, fingerprint
+from ..core.secret import read_check
 from ..core.verdict import Deny, Reason
-from ..seams import master
 
 SETTINGS = (
     "api_guard.baseline_policy_id",
@@ -46,7 +46,7 @@ _SETTINGS = """
 _LINEAGE_SQL = f"""
     SELECT s.settings, policies.known, u.id AS uid, u.active, u.login, u.api_policy_id,
            k.id AS key_id, k.name, k.key AS hash, k.scope, k.create_date, k.expiration_date,
-           c.id AS credential_id, c.state, c.last_used_at,
+           c.id AS credential_id, c.state, c.last_used_at, c.secret_check,
            lineage.policy_ids, lineage.inactive_ancestor
       FROM {_SETTINGS}
       LEFT JOIN (res_users_apikeys k
@@ -81,7 +81,7 @@ _USER_SQL = f"""
     {_POLICIES}
 """  # noqa: S608 - fixed fragments
 _TOMBSTONE_SQL = """
-    SELECT id, name, user_id, login, secret_hash, expired
+    SELECT id, name, user_id, login, secret_hash, secret_check, expired
       FROM api_credential WHERE key_index = %s AND apikey_id IS NULL ORDER BY id DESC LIMIT 3
 """
 
@@ -99,6 +99,7 @@ class Identity:
     credential_id: int | None = None
     name: str | None = None
     refusal: Deny | None = None
+    unchecked_hash: str | None = None  # of a key that was made before the guard, and has no fast check yet
 
 
 class ApiIdentity(models.AbstractModel):
@@ -114,9 +115,9 @@ class ApiIdentity(models.AbstractModel):
         prefix = _prefix(secret)
         rows = self._rows(_KEY_SQL, prefix=prefix)
         for row in rows:
-            if row["key_id"] and _matches(secret, row["hash"]):
+            if row["key_id"] and _matches(secret, row["hash"], row["secret_check"]):
                 return self._key_identity(row, scope)
-        return self._of_tombstone(secret, prefix, rows[0]["settings"], tried=bool(rows[0]["key_id"]))
+        return self._of_tombstone(secret, prefix, rows[0]["settings"])
 
     @api.model
     def _of_user(self, uid, kind):
@@ -172,24 +173,17 @@ class ApiIdentity(models.AbstractModel):
             credential_id=row["credential_id"],
             name=row["name"],
             refusal=refusal,
+            unchecked_hash=None if row["secret_check"] else row["hash"],
         )
 
-    def _of_tombstone(self, secret, prefix, settings, tried):
+    def _of_tombstone(self, secret, prefix, settings):
         """A key that once was, for the log; to the caller it is as unknown as any other."""
-        cr = self.env.cr
-        cr.execute(_TOMBSTONE_SQL, [prefix])
-        found = None
-        for credential_id, name, uid, login, stored, expired in cr.fetchall():
-            tried = True
-            if stored and _matches(secret, stored):
-                state = State.EXPIRED if expired else State.REVOKED
-                found = Identity(
-                    Credential(Kind.KEY, state), settings, (), uid, login, None, credential_id, name
-                )
-                break
-        if not tried:
-            master.burn_key(secret)
-        return found
+        self.env.cr.execute(_TOMBSTONE_SQL, [prefix])
+        for credential_id, name, uid, login, stored, check, expired in self.env.cr.fetchall():
+            if stored and _matches(secret, stored, check):
+                credential = Credential(Kind.KEY, State.EXPIRED if expired else State.REVOKED)
+                return Identity(credential, settings, (), uid, login, None, credential_id, name)
+        return None
 
     def _policies(self, row, lineage_ids):
         """The policies that apply, compiled: baseline, user's, key's, its ancestors'."""
@@ -238,7 +232,10 @@ def _prefix(secret):
     return prefix if prefix.isascii() and prefix.isprintable() else ""
 
 
-def _matches(secret, stored):
+def _matches(secret, stored, check):
+    """Is `secret` the one that Odoo stored the hash of? The slow hash is derived only where no check speaks."""
+    if (known := read_check(secret, stored, check)) is not None:
+        return known
     try:
         return KEY_CRYPT_CONTEXT.verify(secret, stored)
     except ValueError:  # a NUL inside

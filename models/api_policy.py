@@ -195,6 +195,8 @@ class ApiPolicy(models.Model):
     @api.model
     def _selectable_domain(self):
         """Which policies may the current user give to a key of their own?"""
+        if self.env.user.has_group("api_guard.group_manager"):
+            return []
         return [
             ("is_selectable", "=", True),
             "|",
@@ -207,6 +209,16 @@ class ApiPolicy(models.Model):
             **self.env["ir.actions.act_window"]._for_xml_id("api_guard.action_api_credential"),
             "domain": [("policy_id", "in", self.ids)],
             "context": {},
+        }
+
+    def action_open_users(self):
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Users"),
+            "res_model": "res.users",
+            "view_mode": "list,kanban,form",
+            "domain": [("api_policy_id", "in", self.ids)],
+            "context": {"active_test": False},
         }
 
     def action_open_entries(self):

@@ -18,6 +18,7 @@ _OPERATION_FIELDS = {
     "allow_unlink": Operation.UNLINK,
     "allow_execute": Operation.EXECUTE,
 }
+_TICKS = ("allow_read", "allow_write", "allow_create", "allow_unlink")
 
 
 class ApiScope(models.Model):
@@ -34,6 +35,7 @@ class ApiScope(models.Model):
     line_ids = fields.One2many("api.scope.line", "scope_id", string="Lines", copy=True)
     policy_ids = fields.Many2many("api.policy", string="Policies", readonly=True)
     policy_count = fields.Integer(compute="_compute_policy_count")
+    summary = fields.Char("Covers", compute="_compute_summary")
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
@@ -51,6 +53,18 @@ class ApiScope(models.Model):
     def _compute_policy_count(self):
         for scope in self:
             scope.policy_count = len(scope.policy_ids)
+
+    @api.depends("line_ids.model_pattern", "line_ids.methods", *(f"line_ids.{name}" for name in _OPERATION_FIELDS))
+    def _compute_summary(self):
+        for scope in self:
+            scope.summary = "; ".join(line._summary() for line in scope.line_ids) or self.env._("Nothing")
+
+    def action_open_policies(self):
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id("api_guard.action_api_policy"),
+            "domain": [("scope_ids", "in", self.ids)],
+            "context": {"active_test": False},
+        }
 
 
 class ApiScopeLine(models.Model):
@@ -126,6 +140,11 @@ class ApiScopeLine(models.Model):
 
     def _method_names(self):
         return sorted(set((self.methods or "").replace(",", " ").split()))
+
+    def _summary(self):
+        """This line for a reader: “res.partner: Read, Write, action_confirm”."""
+        labels = [self._fields[field]._description_string(self.env) for field in _TICKS if self[field]]
+        return f"{self.model_pattern}: {', '.join(labels + self._method_names()) or '-'}"
 
     def _document(self):
         """This line as a policy's document has it: [pattern, operations, methods]."""

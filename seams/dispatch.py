@@ -40,7 +40,7 @@ def _note_service(service, method, database):
 
 def _refuse_unknown_database(exchange, secret):
     """Answer for a database that is not there as for a wrong secret: same sentence, same time."""
-    master.burn(secret)
+    master.burn_password(secret)
     raise Refused(Deny(Reason.UNKNOWN_CREDENTIAL), exchange.begin() if exchange else "-") from None
 
 
@@ -78,7 +78,7 @@ def _common_dispatch(original):
                 return False  # what Odoo answers to a wrong password
             if _is_loaded(database) or master.is_stock(database):
                 raise
-            master.burn(params[2] if len(params) > 2 else None)
+            master.burn_password(params[2] if len(params) > 2 else None)
             exchange.begin()
             return False
 

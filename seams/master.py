@@ -10,7 +10,6 @@ import os
 
 import odoo.http
 import odoo.sql_db
-from odoo.addons.base.models.res_users import KEY_CRYPT_CONTEXT
 from odoo.modules.registry import Registry
 from odoo.tools import config
 from passlib.context import CryptContext
@@ -24,8 +23,7 @@ _logger = logging.getLogger(__name__)
 OPTION = "api_guard_db_service"
 
 _OPEN_METHODS = frozenset({"list_lang", "server_version"})
-_KEY_ROUNDS = 6000  # KEY_CRYPT_CONTEXT, odoo/addons/base/models/res_users.py
-_PASSWORD_ROUNDS = 600_000  # MIN_ROUNDS, same file
+_PASSWORD_ROUNDS = 600_000  # MIN_ROUNDS, odoo/addons/base/models/res_users.py
 
 _password_context = CryptContext(["pbkdf2_sha512"])
 
@@ -36,31 +34,15 @@ def _unmatchable_hash(rounds):
     return f"$pbkdf2-sha512${rounds}${salt}${checksum}"
 
 
-_NO_KEY = _unmatchable_hash(_KEY_ROUNDS)
 _NO_PASSWORD = _unmatchable_hash(_PASSWORD_ROUNDS)
-
-
-def burn_key(secret):
-    """Take the time that checking one API key takes."""
-    _verify(KEY_CRYPT_CONTEXT, secret, _NO_KEY)
 
 
 def burn_password(secret):
     """Take the time that checking one password takes."""
-    _verify(_password_context, secret, _NO_PASSWORD)
-
-
-def burn(secret):
-    """Take the time that refusing a secret over RPC takes: it is tried as a key, then as a password."""
-    burn_key(secret)
-    burn_password(secret)
-
-
-def _verify(context, secret, unmatchable):
     try:
-        context.verify(secret if isinstance(secret, str) else "", unmatchable)
+        _password_context.verify(secret if isinstance(secret, str) else "", _NO_PASSWORD)
     except ValueError:  # a NUL or an overlong text: passlib tells before it computes
-        context.verify("", unmatchable)
+        _password_context.verify("", _NO_PASSWORD)
 
 
 def is_server_wide():
