@@ -64,6 +64,13 @@ def do_zip():
     return archive.run()
 
 
+def do_weaknesses(*arguments):
+    """Measure Odoo's weaknesses with and without the addon."""
+    from . import weaknesses
+
+    return weaknesses.run(*arguments)
+
+
 def do_demo():
     """Show the addon at work."""
     from . import demo

@@ -82,6 +82,11 @@ def shell(database, code):
     return result.stdout
 
 
+def build_assets(database):
+    """Build the web client's assets now: a browser test that waits for them times out."""
+    shell(database, "env['ir.qweb']._pregenerate_assets_bundles(); env.cr.commit()")
+
+
 def _is_addon(module):
     return module == ADDON
 

@@ -6,6 +6,7 @@ a second database lives in `tests/server`: plain pytest that starts real servers
 
 import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from .steps import Stop, say, step
 MODULES = (ADDON, "api_doc", "auth_totp", "contacts", "mail_plugin")
 SERVER_TESTS = Path("tests", "server")
 NO_TEST_MATCHED = 5  # pytest's exit code
+OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 
 def run(wanted=""):
@@ -49,13 +51,17 @@ def _run_odoo_suite(wanted):
     with step("A fresh database with the addon"):
         _drop_left_behind()
         databases.create_db(name, MODULES)
+        if _has_tours():
+            databases.build_assets(name)
     config = RUN / f"{name}.conf"
     port = free_port()
     setup.write_config(config, db_name=name, dbfilter=f"^{name}$", http_port=port)
     addon = ADDONS / ADDON
     try:
         return _pytest(
-            "Odoo suite", f"--rootdir={ADDONS}", "--odoo-http", "--doctest-modules",
+            # Nothing above the link may count as a package: it would be the addon once more.
+            "Odoo suite", f"--rootdir={ADDONS}", f"--confcutdir={ADDONS}", "--odoo-http",
+            "--doctest-modules",
             f"--ignore={addon / SERVER_TESTS}",
             *_selection(wanted, addon, addon / "tests", addon / "core"),
             environment={**setup.odoo_environment(), "ODOO_RC": str(config)},
@@ -63,6 +69,11 @@ def _run_odoo_suite(wanted):
     finally:
         config.unlink()
         databases.drop_db(name)
+
+
+def _has_tours():
+    tests = (ROOT / "tests").glob("**/test_*.py")
+    return any(re.search(r"start_tour|browser_js", path.read_text()) for path in tests)
 
 
 def _run_server_suite(wanted):
@@ -99,9 +110,9 @@ def _pytest(title, *arguments, environment):
 def _conclude(results):
     """Say how each suite ended; nothing found in one suite is fine when another found some."""
     for title, (code, counts, seconds) in results.items():
-        told = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no tests"
+        told = ", ".join(f"{counts[word]} {word}" for word in OUTCOMES if word in counts)
         mark = "✔" if code == 0 else "–" if code == NO_TEST_MATCHED else "✘"
-        say(f"{mark} {title}: {told} in {seconds:.0f} s")
+        say(f"{mark} {title}: {told or 'no tests'} in {seconds:.0f} s")
     codes = {code for code, *_rest in results.values()}
     if codes == {NO_TEST_MATCHED}:
         raise Stop("No test matches.")
