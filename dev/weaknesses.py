@@ -19,7 +19,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime, timezone
 
 from . import databases, odoo_tree, postgres, setup, steps
 from . import weaknesses_probes as probes
@@ -200,7 +200,7 @@ def _rows(text):
 def machine():
     """Where was this measured?"""
     odoo = runpy.run_path(str(odoo_tree.package() / "release.py"))["version"]
-    today = date.fromtimestamp(time.time())
+    today = datetime.now(timezone.utc).date()
     return f"{today}, Odoo {odoo}, two workers, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}"
 
 
