@@ -255,7 +255,7 @@ class ApiCredential(models.Model):
             self.env.cr.execute(SQL(
                 "UPDATE api_credential SET policy_id = COALESCE(%s, policy_id), parent_id = COALESCE(%s, parent_id)"
                 " WHERE id IN %s",
-                policy_id, parent_id, tuple(self.ids),
+                policy_id or None, parent_id or None, tuple(self.ids),
             ))
         if self and parent_id:  # no child outlives its parent
             self.env.cr.execute(SQL(

@@ -1,6 +1,7 @@
 """Does every key have its companion, whoever makes or deletes it?"""
 
 from datetime import datetime, timedelta
+from unittest.mock import patch
 
 import psycopg2
 from odoo.exceptions import AccessError, UserError
@@ -9,6 +10,7 @@ from odoo.tools import mute_logger
 
 from ..core.call import State
 from ..core.verdict import Reason
+from ..models import api_identity
 
 
 @tagged("post_install", "-at_install")
@@ -189,3 +191,55 @@ class TestAppendOnly(TransactionCase):
         ):
             with self.assertRaises(UserError):
                 change()
+
+
+@tagged("post_install", "-at_install")
+class TestFastCheck(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.owner = new_test_user(cls.env, "ada", groups="base.group_user")
+        cls.secret = cls.env["res.users.apikeys"].with_user(cls.owner)._generate(
+            None, "a key", datetime.now() + timedelta(days=1)
+        )
+        cls.companion = cls.env["api.credential"]._of_secret(cls.secret, cls.owner)
+
+    def _slow_checks(self, secret):
+        """How often is the slow hash derived to identify `secret`, and does it find the key?"""
+        with patch.object(api_identity.KEY_CRYPT_CONTEXT, "verify", wraps=api_identity.KEY_CRYPT_CONTEXT.verify) as slow:
+            found = self.env["api.identity"].sudo()._of_key(secret)
+        return slow.call_count, found and found.key_id
+
+    def test_a_key_made_with_the_guard_never_needs_the_slow_hash(self):
+        key_id = self.companion.apikey_id.id
+        self.assertEqual(self._slow_checks(self.secret), (0, key_id))
+        self.assertEqual(self._slow_checks(self.secret[:8] + "0" * 32), (0, None))
+        self.assertEqual(self._slow_checks("f" * 40), (0, None))
+
+    def test_a_key_from_before_the_guard_needs_it_until_it_was_used(self):
+        self.env.cr.execute("UPDATE api_credential SET secret_check = NULL WHERE id = %s", [self.companion.id])
+        key_id = self.companion.apikey_id.id
+        self.assertEqual(self._slow_checks(self.secret), (1, key_id))
+        identity = self.env["api.identity"].sudo()._of_key(self.secret)
+        self.env["api.credential"]._write_check(
+            self.env.cr, self.companion.id, self.secret, identity.unchecked_hash
+        )
+        self.assertEqual(self._slow_checks(self.secret), (0, key_id))
+
+    def test_another_stored_hash_makes_the_check_say_nothing(self):
+        other = api_identity.KEY_CRYPT_CONTEXT.hash("e" * 40)
+        self.env.cr.execute(
+            "UPDATE res_users_apikeys SET key = %s WHERE id = %s", [other, self.companion.apikey_id.id]
+        )
+        self.assertEqual(self._slow_checks(self.secret), (1, None))
+
+    def test_a_chosen_secret_gets_no_fast_check(self):
+        stored = api_identity.KEY_CRYPT_CONTEXT.hash("chosen by hand")
+        self.env.cr.execute(
+            "INSERT INTO res_users_apikeys (name, user_id, index, key) VALUES ('weak', %s, 'chosen b', %s) RETURNING id",
+            [self.owner.id, stored],
+        )
+        [key_id] = self.env.cr.fetchone()
+        companion = self.env["api.credential"].search([("apikey_id", "=", key_id)])
+        self.env["api.credential"]._write_check(self.env.cr, companion.id, "chosen by hand", stored)
+        self.assertEqual(self._slow_checks("chosen by hand"), (1, key_id))
