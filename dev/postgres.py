@@ -77,9 +77,9 @@ def _take_part():
 
 def is_running():
     """Does a server answer on our socket?"""
-    asked = subprocess.run(
-        [program("pg_isready"), "-q", "-h", SOCKET], check=False, stdin=subprocess.DEVNULL
-    )
+    if not program("pg_isready").exists():
+        return False
+    asked = subprocess.run([program("pg_isready"), "-q", "-h", SOCKET], stdin=subprocess.DEVNULL)
     return asked.returncode == 0
 
 

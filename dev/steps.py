@@ -66,6 +66,21 @@ def run(command, *, why, hint="", **options):
     return result.stdout
 
 
+def follow(command, **options):
+    """Run a command in the foreground and return its exit code.
+
+    Ctrl-C reaches it as well as us; it is given the time to clean up after itself, where
+    subprocess.run would kill it after a quarter of a second.
+    """
+    with subprocess.Popen([str(word) for word in command], **options) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            with contextlib.suppress(KeyboardInterrupt):
+                process.wait(timeout=30)
+            raise
+
+
 def _failure(output, why, hint):
     if "No space left on device" in output or "os error 28" in output:
         return f"{why} failed: the disk is full. Free some space and run the same command again."

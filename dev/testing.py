@@ -7,14 +7,13 @@ a second database lives in `tests/server`: plain pytest that starts real servers
 import json
 import os
 import re
-import subprocess
 import time
 from pathlib import Path
 
 from . import browser, databases, postgres, setup
 from .harness import free_port
 from .layout import ADDON, ADDONS, PYTHON, ROOT, RUN
-from .steps import Stop, say, step
+from .steps import Stop, follow, say, step
 
 # Besides the addon: what its doors belong to, and `contacts` as the data to guard.
 MODULES = (ADDON, "api_doc", "auth_totp", "contacts", "mail_plugin")
@@ -27,9 +26,10 @@ def run(wanted=""):
     """Run the suites, or the part that a path or a -k expression names; return an exit code."""
     setup.ensure()
     browser.ensure()
-    suites = _suites(wanted)
-    results = {name: suite(wanted) for name, suite in suites.items()}
-    postgres.stop_unless_used()
+    try:
+        results = {name: suite(wanted) for name, suite in _suites(wanted).items()}
+    finally:
+        postgres.stop_unless_used()
     return _conclude(results)
 
 
@@ -101,7 +101,7 @@ def _pytest(title, *arguments, environment):
     environment["API_GUARD_REPORT"] = str(report)
     words = [PYTHON, "-m", "pytest", "-c", ROOT / "pyproject.toml", "-p", "dev.pytest_report",
              "-p", "no:cacheprovider", "-ra", *arguments]
-    code = subprocess.run(list(map(str, words)), env=environment, check=False).returncode
+    code = follow(words, env=environment)
     counts = json.loads(report.read_text()) if report.exists() else {}
     report.unlink(missing_ok=True)
     return code, counts, time.monotonic() - began
