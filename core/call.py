@@ -25,6 +25,8 @@ class Door(str, Enum):
     DOCS = "docs"
     MAIL_PLUGIN = "mail_plugin"
     BEARER = "bearer"
+    #: the web client's login: failures are counted and recorded, policies do not reach it
+    WEB = "web"
     #: Python called the services without an HTTP request around it
     INTERNAL = "internal"
 

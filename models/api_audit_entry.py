@@ -197,6 +197,7 @@ class ApiAuditEntry(models.Model):
     @api.model
     def _selection_door(self):
         labels = {door.code: door.name for door in self.env["api.door"].sudo().search([])}
+        labels |= {Door.WEB.value: self.env._("Web login"), Door.INTERNAL.value: self.env._("Inside the server")}
         return [(door.value, labels.get(door.value, door.value)) for door in Door]
 
     @api.model

@@ -12,7 +12,9 @@ class ApiDoor(models.Model):
 
     name = fields.Char(required=True, translate=True)
     code = fields.Selection(
-        [(door.value, door.value) for door in Door if door is not Door.INTERNAL], required=True, readonly=True
+        [(door.value, door.value) for door in Door if door not in (Door.INTERNAL, Door.WEB)],
+        required=True,
+        readonly=True,
     )
     route = fields.Char(readonly=True, help="Where this door is on the server.")
     description = fields.Char(translate=True)

@@ -135,6 +135,39 @@ class ApiGuard(models.AbstractModel):
             exchange.vouched = False
 
     @classmethod
+    @contextlib.contextmanager
+    def _watch_web_login(cls, env, exchange, login):
+        """Around a login of the web client: its failures count with those of the API, in all workers and hosts."""
+        with cls._separate(env) as identities:
+            nobody = replace(identities._nobody(Kind.PASSWORD), login=str(login))
+            if cls._is_cooling_down(identities.env, exchange, nobody.settings):
+                cls._note_web_login(env, exchange, nobody, Reason.TOO_MANY_FAILURES)
+                raise AccessDenied(exchange.verdict.reason.sentence)
+        try:
+            yield
+        except AccessDenied:
+            if not exchange.is_refused:
+                cls._note_web_login(env, exchange, nobody, Reason.UNKNOWN_CREDENTIAL)
+            raise
+
+    @classmethod
+    @contextlib.contextmanager
+    def _separate(cls, env):
+        """`api.identity` on a cursor that a failure of the business transaction leaves intact."""
+        with env.registry.cursor() as cr:
+            yield api.Environment(cr, SUPERUSER_ID, {})["api.identity"]
+
+    @classmethod
+    def _note_web_login(cls, env, exchange, nobody, reason):
+        exchange.door = Door.WEB
+        exchange.enter(env.registry)
+        exchange.identity, exchange.verdict = nobody, Deny(reason)
+        exchange.interrupted = True
+        exchange.locate(cls._trusted(nobody))
+        if not exchange.deferred:
+            cls._finish(exchange)
+
+    @classmethod
     def _open(cls, cr):
         """The exchange that `cr` works for, entered in this database's log."""
         exchange = of_cursor(cr) or Exchange()
@@ -405,7 +438,7 @@ class ApiGuard(models.AbstractModel):
     def _is_cooling_down(cls, env, exchange, settings):
         """Have too many secrets from this peer been wrong lately? Counted in the log, so in all workers and hosts."""
         allowed = _number(settings.get("api_guard.cooldown_failures"), 10)
-        if not allowed or not exchange.is_governed:
+        if not allowed:
             return False
         peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
         seconds = _number(settings.get("api_guard.cooldown_seconds"), 60)

@@ -59,8 +59,8 @@ class IrHttp(models.AbstractModel):
         exchange = current()
         if exchange is None or not (exchange.is_governed or _is_bearer_door(exchange)):
             return super()._handle_error(exception)
-        if exchange.door in (Door.XMLRPC, Door.XMLRPC_V1, Door.JSONRPC):
-            return super()._handle_error(exception)  # worded in seams/errors.py
+        if exchange.door in (Door.XMLRPC, Door.XMLRPC_V1, Door.JSONRPC, Door.WEB):
+            return super()._handle_error(exception)  # worded in seams/errors.py; the web client's are Odoo's own
         return _answer_error(exchange, exception, super()._handle_error)
 
 

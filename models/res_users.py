@@ -1,6 +1,9 @@
 """Odoo's users: who calls by login and secret is settled here, and a user may carry a policy."""
 
+import contextlib
+
 from odoo import api, fields, models
+from odoo.http import request
 
 from ..core.call import RPC_DOORS, Door
 from ..seams.exchange import of_cursor
@@ -39,6 +42,16 @@ class ResUsers(models.Model):
             lambda: check_password(credential, {"interactive": False}),
         )
         return {"uid": uid, "auth_method": "password", "mfa": "default"}
+
+    # rests on odoo/addons/base/models/res_users.py, _assert_can_auth, whose count lives in one process
+    @contextlib.contextmanager
+    def _assert_can_auth(self, user=None):
+        with contextlib.ExitStack() as stack:
+            exchange = of_cursor(self.env.cr)
+            if request and exchange is not None and exchange.door not in RPC_DOORS:
+                stack.enter_context(self.env["api.guard"]._watch_web_login(self.env, exchange, user))
+            stack.enter_context(super()._assert_can_auth(user=user))
+            yield
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -38,6 +38,11 @@ def _note_service(service, method, database):
     return exchange
 
 
+def _secret(params):
+    """What an RPC call presents as its secret: the third parameter of `object` and `common` alike."""
+    return params[2] if len(params) > 2 else None
+
+
 def _refuse_unknown_database(exchange, secret):
     """Answer for a database that is not there as for a wrong secret: same sentence, same time."""
     master.burn_password(secret)
@@ -50,12 +55,12 @@ def _model_dispatch(original):
         exchange = _note_service("object", method, database)
         if exchange is None:
             return original(method, params)
-        master.check_visible(exchange, database)
+        master.check_visible(exchange, database, _secret(params))
         try:
             return original(method, params)
         except Exception:
             if not _is_loaded(database) and not master.is_stock(database):
-                _refuse_unknown_database(exchange, params[2] if len(params) > 2 else None)
+                _refuse_unknown_database(exchange, _secret(params))
             raise
 
     return dispatch
@@ -71,14 +76,14 @@ def _common_dispatch(original):
         if exchange is None:
             return original(method, params)
         try:
-            master.check_visible(exchange, database)
+            master.check_visible(exchange, database, _secret(params))
             return original(method, params)
         except Exception as error:
             if isinstance(error, Refused):
                 return False  # what Odoo answers to a wrong password
             if _is_loaded(database) or master.is_stock(database):
                 raise
-            master.burn_password(params[2] if len(params) > 2 else None)
+            master.burn_password(_secret(params))
             exchange.begin()
             return False
 

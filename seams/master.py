@@ -54,7 +54,7 @@ def is_visible(exchange, database):
     return bool(odoo.http.db_filter([database], host=exchange.host))
 
 
-def check_visible(exchange, database):
+def check_visible(exchange, database, secret):
     """Refuse a hidden database that has the guard before its registry is loaded for a stranger.
 
     A loaded one is judged where its log is at hand, in `api.guard`.
@@ -63,6 +63,7 @@ def check_visible(exchange, database):
         return
     if not is_visible(exchange, database) and _has_guard(database):
         _logger.info("RPC to %s refused: the database filter hides it from host %r", database, exchange.host[:100])
+        burn_password(secret)
         raise Refused(Deny(Reason.DATABASE_HIDDEN), exchange.begin())
 
 
