@@ -25,7 +25,7 @@ DAY = 86400
 
 def run():
     """Set up, start Odoo, tell how to use it, and wait for Ctrl-C."""
-    for name in (signal.SIGTERM, signal.SIGHUP):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
     try:
         setup.ensure()
@@ -154,10 +154,11 @@ Refused: it may not change them.
 The same from Python; the second call is refused:
 
   import xmlrpc.client
+  key = "{key}"
+  uid = xmlrpc.client.ServerProxy("{url}/xmlrpc/2/common").login("{DB}", "demo", key)
   odoo = xmlrpc.client.ServerProxy("{url}/xmlrpc/2/object")
-  uid = xmlrpc.client.ServerProxy("{url}/xmlrpc/2/common").login("{DB}", "demo", "{key}")
-  print(odoo.execute_kw("{DB}", uid, "{key}", "res.partner", "search_read", [[]], {{"limit": 3}}))
-  odoo.execute_kw("{DB}", uid, "{key}", "res.partner", "write", [[1], {{"name": "Mallory"}}])
+  print(odoo.execute_kw("{DB}", uid, key, "res.partner", "search_read", [[], ["name"]], {{"limit": 3}}))
+  odoo.execute_kw("{DB}", uid, key, "res.partner", "write", [[1], {{"name": "Mallory"}}])
 
 Odoo's log: {server.log_path}
 Ctrl-C stops Odoo and PostgreSQL.""")

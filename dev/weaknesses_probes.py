@@ -25,6 +25,7 @@ from .weaknesses_client import SEC_FETCH, Caller, Failure, Person
 ADMIN, ADMIN_LOGIN, ADMIN_SECRET = 2, "admin", "admin"  # as every fresh database of Odoo has them
 WRONG = "not the password"
 CALLS = 24
+TELLING = 1.3  # a quotient of times that somebody could use
 EVIL = "http://evil.example"
 
 OPEN, CLOSED, OK = "open", "closed", "ok"
@@ -264,10 +265,10 @@ def _compare(there, absent, samples):
                 told.add(_words(question))
                 taken.append((time.perf_counter() - began) * 1000)
         medians = [statistics.median(taken) for taken in times]
-        differs_in_time = max(medians) > 1.3 * min(medians)
-        if not differs_in_time:
+        ratio = max(medians) / min(medians)
+        if ratio < TELLING or ratio > 3 * TELLING:
             break
-    return (*medians, answers[0] != answers[1], differs_in_time)
+    return (*medians, answers[0] != answers[1], ratio >= TELLING)
 
 
 def _words(question):
