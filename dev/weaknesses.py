@@ -47,11 +47,7 @@ class Row:
 
 ROWS = {
     "W1": Row("Passwords can be guessed over the API without end", probes.guessing),
-    "W2": Row("No cool-down that all workers and doors share", probes.cooldown),
-    "W2b": Row(
-        "The web client's cool-down is each worker's own", probes.web_cooldown,
-        "The login page is Odoo's. Limit it where all workers meet, in the reverse proxy.",
-    ),
+    "W2": Row("Each worker counts wrong passwords alone, and only at the web login", probes.cooldown),
     "W3": Row("An expired key is still accepted", probes.expired_key),
     "W4": Row("A revoked key is still accepted", probes.revoked_key),
     "W5": Row("Answers hold tracebacks, paths and table names", probes.tracebacks),
