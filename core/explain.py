@@ -6,7 +6,7 @@ put it into the reader's language.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .policy import Policy
@@ -46,22 +46,20 @@ def _sections(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "unreadable", ()
     if policy.refuses_passwords:
         yield "password", ()
-    if policy.networks.allowed:
-        yield "allow", tuple(str(network) for network in policy.networks.allowed)
-    if policy.networks.denied:
-        yield "deny", tuple(str(network) for network in policy.networks.denied)
-    if policy.doors is not None:
-        yield "doors", tuple(sorted(door.value for door in policy.doors))
-    if policy.max_age_days is not None:
-        yield "age", (str(policy.max_age_days),)
-    if policy.max_idle_days is not None:
-        yield "idle", (str(policy.max_idle_days),)
     if policy.window is not None:
         yield "window", _window(policy)
-    if policy.scopes is not None:
-        yield "scope", tuple(_line(line) for line in policy.scopes)
-    if policy.detail is not None:
-        yield "detail", (policy.detail.value,)
+    lists: dict[str, Iterable[str] | None] = {
+        "allow": map(str, policy.networks.allowed) if policy.networks.allowed else None,
+        "deny": map(str, policy.networks.denied) if policy.networks.denied else None,
+        "doors": None if policy.doors is None else sorted(door.value for door in policy.doors),
+        "age": None if policy.max_age_days is None else [str(policy.max_age_days)],
+        "idle": None if policy.max_idle_days is None else [str(policy.max_idle_days)],
+        "scope": None if policy.scopes is None else map(_line, policy.scopes),
+        "detail": None if policy.detail is None else [policy.detail.value],
+    }
+    for section, values in lists.items():
+        if values is not None:
+            yield section, tuple(values)
 
 
 def _window(policy: Policy) -> tuple[str, ...]:

@@ -14,55 +14,59 @@ from .call import Operation, Target
 #: Models through which a caller runs code or changes who may do what. A pattern
 #: never reaches them: a line has to name them in full. Reading them stays within
 #: patterns, except where what is read is a secret or a switch (`_UNREADABLE`).
-PROTECTED_MODELS = frozenset({
-    "base.automation",
-    "base.import.module",
-    "base.language.import",
-    "base.module.uninstall",
-    "base.module.update",
-    "base.module.upgrade",
-    "base.partner.merge.automatic.wizard",
-    "change.password.own",
-    "change.password.user",
-    "change.password.wizard",
-    "ir.actions.report",
-    "ir.actions.server",
-    "ir.actions.todo",
-    "ir.asset",
-    "ir.config_parameter",
-    "ir.cron",
-    "ir.default",
-    "ir.model",
-    "ir.model.access",
-    "ir.model.fields",
-    "ir.module.module",
-    "ir.rule",
-    "ir.ui.view",
-    "mail.compose.message",
-    "mail.template",
-    "res.config",
-    "res.config.settings",
-    "res.groups",
-    "res.groups.privilege",
-    "res.users",
-    "res.users.apikeys",
-    "res.users.apikeys.description",
-    "res.users.identitycheck",
-})
+PROTECTED_MODELS = frozenset(
+    {
+        "base.automation",
+        "base.import.module",
+        "base.language.import",
+        "base.module.uninstall",
+        "base.module.update",
+        "base.module.upgrade",
+        "base.partner.merge.automatic.wizard",
+        "change.password.own",
+        "change.password.user",
+        "change.password.wizard",
+        "ir.actions.report",
+        "ir.actions.server",
+        "ir.actions.todo",
+        "ir.asset",
+        "ir.config_parameter",
+        "ir.cron",
+        "ir.default",
+        "ir.model",
+        "ir.model.access",
+        "ir.model.fields",
+        "ir.module.module",
+        "ir.rule",
+        "ir.ui.view",
+        "mail.compose.message",
+        "mail.template",
+        "res.config",
+        "res.config.settings",
+        "res.groups",
+        "res.groups.privilege",
+        "res.users",
+        "res.users.apikeys",
+        "res.users.apikeys.description",
+        "res.users.identitycheck",
+    }
+)
 
 _UNREADABLE = frozenset({"ir.config_parameter"})
 
 #: What API Guard itself is configured by: `decide` bars these to every program
 #: whose scopes do not name them, also to one without any scope.
-GUARD_MODELS = frozenset({
-    "api.credential",
-    "api.door",
-    "api.policy",
-    "api.policy.network",
-    "api.policy.test",
-    "api.scope",
-    "api.scope.line",
-})
+GUARD_MODELS = frozenset(
+    {
+        "api.credential",
+        "api.door",
+        "api.policy",
+        "api.policy.network",
+        "api.policy.test",
+        "api.scope",
+        "api.scope.line",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

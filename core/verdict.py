@@ -46,7 +46,7 @@ class Reason(str, Enum):
     KEY_EXPIRED = "credential.expired", _REJECTED
     PARENT_INACTIVE = "credential.parent_inactive", _REJECTED
     TOO_MANY_FAILURES = "credential.too_many_failures", _LATER
-    PASSWORD_REFUSED = "credential.password_refused", _REJECTED  # noqa: S105
+    PASSWORD_REFUSED = "credential.password_refused", _REJECTED
     # policy
     DATABASE_HIDDEN = "database.hidden", _REJECTED
     NETWORK_REFUSED = "network.refused", _FORBIDDEN

@@ -1,3 +1,4 @@
+from . import api_recorder
 from . import api_guard
 from . import api_guard_configuration
 from . import api_identity
@@ -5,6 +6,7 @@ from . import api_door
 from . import api_scope
 from . import api_policy
 from . import api_credential
+from . import api_reason
 from . import api_audit_entry
 from . import ir_config_parameter
 from . import ir_http

@@ -51,7 +51,14 @@ _COLUMNS = {
     "error_class": "varchar",
     "error_message": "varchar",
 }
-_LIMITS = {"arguments": 4096, "error_message": 500, "record_ids": 1200, "route": 300, "forwarded": 300, "user_agent": 300}
+_LIMITS = {
+    "arguments": 4096,
+    "error_message": 500,
+    "record_ids": 1200,
+    "route": 300,
+    "forwarded": 300,
+    "user_agent": 300,
+}
 _LIMIT = 200
 
 _NAMES = tuple(_COLUMNS)
@@ -73,12 +80,16 @@ class ApiAuditEntry(models.Model):
     _rec_name = "request_id"
 
     occurred_at = fields.Datetime("Time", readonly=True)
-    request_id = fields.Char("Request ID", readonly=True, help="The answer carried it, as header X-Request-Id and in its text.")
+    request_id = fields.Char(
+        "Request ID", readonly=True, help="The answer carried it, as header X-Request-Id and in its text."
+    )
     door = fields.Selection(selection="_selection_door", readonly=True)
     route = fields.Char(readonly=True)
     service = fields.Char("RPC service", readonly=True)
     http_method = fields.Char("HTTP method", readonly=True)
-    peer = fields.Char("From", readonly=True, help="The caller's network address: the last hop no trusted proxy vouches for.")
+    peer = fields.Char(
+        "From", readonly=True, help="The caller's network address: the last hop no trusted proxy vouches for."
+    )
     forwarded = fields.Char("Forwarded for", readonly=True, help="What the request itself claims; not to be believed.")
     country = fields.Char(readonly=True)
     user_agent = fields.Char("Client", readonly=True)
@@ -87,7 +98,8 @@ class ApiAuditEntry(models.Model):
     login = fields.Char(readonly=True)
     credential_kind = fields.Selection(
         [("key", "API key"), ("password", "Password"), ("session", "Session"), ("none", "None")],
-        string="Credential", readonly=True,
+        string="Credential",
+        readonly=True,
     )
     credential_id = fields.Many2one("api.credential", string="Key", readonly=True)
     key_id = fields.Integer("Key ID", readonly=True, aggregator=None)
@@ -104,9 +116,7 @@ class ApiAuditEntry(models.Model):
     verdict = fields.Selection([("allow", "Allow"), ("deny", "Deny"), ("none", "Not judged")], readonly=True)
     reason = fields.Selection(selection="_selection_reason", readonly=True)
     refusing_policy = fields.Char("Refused by", readonly=True)
-    outcome = fields.Selection(
-        [("allowed", "Allowed"), ("refused", "Refused"), ("failed", "Failed")], readonly=True
-    )
+    outcome = fields.Selection([("allowed", "Allowed"), ("refused", "Refused"), ("failed", "Failed")], readonly=True)
     committed = fields.Boolean(readonly=True, help="Whether the call's transaction was committed.")
     status = fields.Integer("HTTP status", readonly=True, aggregator=None)
     duration_ms = fields.Float("Duration (ms)", readonly=True, aggregator="avg", digits=(16, 1))
@@ -202,82 +212,13 @@ class ApiAuditEntry(models.Model):
 
     @api.model
     def _selection_reason(self):
-        return [(reason.value, text) for reason, (text, _remedy) in self._reason_texts().items()]
+        return [(reason.value, text) for reason, (text, _remedy) in self.env["api.reason"]._texts().items()]
 
     @api.depends("reason")
     def _compute_remedy(self):
-        remedies = {reason.value: remedy for reason, (_text, remedy) in self._reason_texts().items()}
+        remedies = {reason.value: remedy for reason, (_text, remedy) in self.env["api.reason"]._texts().items()}
         for entry in self:
             entry.remedy = remedies.get(entry.reason, "")
-
-    @api.model
-    def _reason_texts(self):
-        """For each reason what it is called, and what an administrator can do about it."""
-        _ = self.env._
-        return {
-            Reason.UNKNOWN_CREDENTIAL: (
-                _("Unknown credential"),
-                _("The secret belongs to nobody here. If the caller is yours, give it a key of this database."),
-            ),
-            Reason.WRONG_USER: (
-                _("Key of another user"),
-                _("The key is good, but the login or user ID sent with it is not its owner's. Correct it in the client."),
-            ),
-            Reason.USER_INACTIVE: (_("Archived user"), _("The key's owner is archived. Give the client a key of an active user.")),
-            Reason.KEY_REVOKED: (
-                _("Revoked key"),
-                _("Somebody still uses a key that was revoked. Find the client by its address and give it a new key."),
-            ),
-            Reason.KEY_SUSPENDED: (_("Suspended key"), _("Resume the key if its client is to work again.")),
-            Reason.KEY_EXPIRED: (_("Expired key"), _("The key is past its expiration date. Make a new one for the client.")),
-            Reason.PARENT_INACTIVE: (
-                _("Parent key not active"),
-                _("This key was made with another key, which is suspended, expired or revoked. Make a new key in the user's preferences."),
-            ),
-            Reason.TOO_MANY_FAILURES: (
-                _("Too many failures"),
-                _("Many wrong secrets came from this address. Passwords from there are refused for a while; keys still work."),
-            ),
-            Reason.PASSWORD_REFUSED: (
-                _("Password over RPC"),
-                _("A policy or the user's second factor demands an API key. Give the client a key instead of the password."),
-            ),
-            Reason.DATABASE_HIDDEN: (
-                _("Database hidden by the filter"),
-                _("The server's database filter hides this database from the host name that was called. Call the right host name."),
-            ),
-            Reason.NETWORK_REFUSED: (
-                _("Network not allowed"),
-                _("The address is not in the policy's networks. Add it there if the caller is yours."),
-            ),
-            Reason.PEER_UNKNOWN: (
-                _("Unknown address"),
-                _("The caller's address could not be told, and the policy restricts networks. Check the trusted proxies in Settings."),
-            ),
-            Reason.DOOR_REFUSED: (_("Door not allowed"), _("The policy does not allow this door. Tick it in the policy, or use another protocol.")),
-            Reason.TOO_OLD: (_("Key too old"), _("The key is older than the policy allows. Replace it by a new key.")),
-            Reason.IDLE_TOO_LONG: (
-                _("Key unused for too long"),
-                _("The key was not used for longer than the policy allows. Replace it, or give it another policy."),
-            ),
-            Reason.OUTSIDE_HOURS: (_("Outside of hours"), _("The call came outside of the hours that the policy allows.")),
-            Reason.OUT_OF_SCOPE: (
-                _("Not covered by the scope"),
-                _("Add a line with this model and operation to a scope of the policy; an executed method has to be named."),
-            ),
-            Reason.PROTECTED_MODEL: (
-                _("Protected model"),
-                _("This model runs code or changes rights. A scope line has to name it in full; a pattern does not reach it."),
-            ),
-            Reason.GUARD_CONFIGURATION: (
-                _("API Guard's own configuration"),
-                _("Programs do not change the guard's configuration. Use the screens, or name the model in a scope."),
-            ),
-            Reason.POLICY_UNREADABLE: (
-                _("Policy unreadable"),
-                _("A policy is missing or cannot be read, so nothing was allowed. Open the key, its user and the baseline in Settings, and choose a policy again."),
-            ),
-        }
 
 
 def _clean(name, value, secrets):

@@ -7,7 +7,7 @@ when the key goes, so that the log can still tell a revoked key from an unknown 
 """
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
 from ..core.explain import restrictions
@@ -28,17 +28,24 @@ class ApiCredential(models.Model):
     key_scope = fields.Char("Key scope", readonly=True)
     policy_id = fields.Many2one("api.policy", ondelete="restrict", index=True)
     parent_id = fields.Many2one(
-        "api.credential", string="Made with", readonly=True, index=True, ondelete="restrict",
+        "api.credential",
+        string="Made with",
+        readonly=True,
+        index=True,
+        ondelete="restrict",
         help="The key with which a program made this one. It never has more rights than its parent.",
     )
     child_ids = fields.One2many("api.credential", "parent_id", readonly=True)
     state = fields.Selection(
         [("active", "Active"), ("suspended", "Suspended"), ("revoked", "Revoked")],
-        default="active", required=True, readonly=True,
+        default="active",
+        required=True,
+        readonly=True,
     )
     status = fields.Selection(
         [("active", "Active"), ("suspended", "Suspended"), ("expired", "Expired"), ("revoked", "Revoked")],
-        compute="_compute_status", search="_search_status",
+        compute="_compute_status",
+        search="_search_status",
     )
     expired = fields.Boolean("Removed after it had expired", readonly=True)
     key_created_at = fields.Datetime("Created", readonly=True)
@@ -70,9 +77,7 @@ class ApiCredential(models.Model):
               FROM res_users_apikeys k JOIN res_users u ON u.id = k.user_id
              WHERE NOT EXISTS (SELECT 1 FROM api_credential c WHERE c.apikey_id = k.id)
         """)
-        self.env.cr.execute(
-            "CREATE INDEX IF NOT EXISTS api_guard_apikeys_index_idx ON res_users_apikeys (index)"
-        )
+        self.env.cr.execute("CREATE INDEX IF NOT EXISTS api_guard_apikeys_index_idx ON res_users_apikeys (index)")
 
     def _create_triggers(self):
         self.env.cr.execute("""
@@ -162,7 +167,10 @@ class ApiCredential(models.Model):
             day_names = self._weekday_names()
             values = [", ".join(day_names[int(day)] for day in days.split(",") if day), clock, zone]
         return {
-            "label": labels[row.section], "values": values, "policy": row.policy, "enforced": row.enforced,
+            "label": labels[row.section],
+            "values": values,
+            "policy": row.policy,
+            "enforced": row.enforced,
         }
 
     @api.model
@@ -252,21 +260,30 @@ class ApiCredential(models.Model):
     def _adopt(self, policy_id=None, parent_id=None):
         """Bind freshly made keys, before anybody could use them. Not through the ORM: a program may be making it."""
         if self:
-            self.env.cr.execute(SQL(
-                "UPDATE api_credential SET policy_id = COALESCE(%s, policy_id), parent_id = COALESCE(%s, parent_id)"
-                " WHERE id IN %s",
-                policy_id or None, parent_id or None, tuple(self.ids),
-            ))
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE api_credential"
+                    " SET policy_id = COALESCE(%s, policy_id), parent_id = COALESCE(%s, parent_id)"
+                    " WHERE id IN %s",
+                    policy_id or None,
+                    parent_id or None,
+                    tuple(self.ids),
+                )
+            )
         if self and parent_id:  # no child outlives its parent
-            self.env.cr.execute(SQL(
-                "WITH parent AS (SELECT expires_at FROM api_credential WHERE id = %s),"
-                " capped AS (UPDATE res_users_apikeys k"
-                "               SET expiration_date = LEAST(k.expiration_date, parent.expires_at)"
-                "              FROM parent, api_credential c WHERE c.apikey_id = k.id AND c.id IN %s"
-                "         RETURNING c.id, k.expiration_date)"
-                " UPDATE api_credential c SET expires_at = capped.expiration_date FROM capped WHERE c.id = capped.id",
-                parent_id, tuple(self.ids),
-            ))
+            self.env.cr.execute(
+                SQL(
+                    "WITH parent AS (SELECT expires_at FROM api_credential WHERE id = %s),"
+                    " capped AS (UPDATE res_users_apikeys k"
+                    "               SET expiration_date = LEAST(k.expiration_date, parent.expires_at)"
+                    "              FROM parent, api_credential c WHERE c.apikey_id = k.id AND c.id IN %s"
+                    "         RETURNING c.id, k.expiration_date)"
+                    " UPDATE api_credential c SET expires_at = capped.expiration_date"
+                    "   FROM capped WHERE c.id = capped.id",
+                    parent_id,
+                    tuple(self.ids),
+                )
+            )
         self.invalidate_recordset()
 
     @classmethod

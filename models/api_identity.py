@@ -143,9 +143,7 @@ class ApiIdentity(models.AbstractModel):
     def _nobody(self, kind=Kind.NONE):
         """The identity of a secret that nobody has; it carries the settings, which name the trusted proxies."""
         settings = self._rows(_USER_SQL, uid=None)[0]["settings"]
-        return Identity(
-            Credential(kind, State.UNKNOWN), settings, refusal=Deny(Reason.UNKNOWN_CREDENTIAL)
-        )
+        return Identity(Credential(kind, State.UNKNOWN), settings, refusal=Deny(Reason.UNKNOWN_CREDENTIAL))
 
     def _key_identity(self, row, scope):
         refusal = None

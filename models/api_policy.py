@@ -66,11 +66,11 @@ class ApiPolicy(models.Model):
         string="Arguments in the log",
         help="How much of a call's arguments the audit log keeps. Empty: names, unless another policy says less.",
     )
-    is_selectable = fields.Boolean(
-        "Users may choose it", help="Offered to users in the New API Key dialog."
-    )
+    is_selectable = fields.Boolean("Users may choose it", help="Offered to users in the New API Key dialog.")
     group_ids = fields.Many2many(
-        "res.groups", string="Offered to", help="Only members of these groups may choose it. Empty: every internal user."
+        "res.groups",
+        string="Offered to",
+        help="Only members of these groups may choose it. Empty: every internal user.",
     )
 
     document = fields.Text(compute="_compute_document", store=True, readonly=True)
@@ -155,7 +155,9 @@ class ApiPolicy(models.Model):
             if not (0 <= policy.hour_from <= 24 and 0 <= policy.hour_to <= 24):
                 raise ValidationError(self.env._("Hours lie between 00:00 and 24:00."))
             if policy.has_window and not any(policy[day] for day in WEEKDAYS):
-                raise ValidationError(self.env._("Tick at least one weekday, or lift the restriction to certain hours."))
+                raise ValidationError(
+                    self.env._("Tick at least one weekday, or lift the restriction to certain hours.")
+                )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
@@ -184,9 +186,10 @@ class ApiPolicy(models.Model):
             )
         )
         users = dict(
-            self.env["res.users"].sudo().with_context(active_test=False)._read_group(
-                [("api_policy_id", "in", self.ids)], ["api_policy_id"], ["__count"]
-            )
+            self.env["res.users"]
+            .sudo()
+            .with_context(active_test=False)
+            ._read_group([("api_policy_id", "in", self.ids)], ["api_policy_id"], ["__count"])
         )
         for policy in self:
             policy.credential_count = keys.get(policy, 0)
@@ -250,7 +253,8 @@ class ApiPolicyNetwork(models.Model):
     name = fields.Char("Label")
     action = fields.Selection([("allow", "Allow"), ("deny", "Deny")], default="allow", required=True)
     network = fields.Char(
-        required=True, help="An address or a network in CIDR notation, IPv4 or IPv6: 203.0.113.7, 10.0.0.0/8, 2001:db8::/32."
+        required=True,
+        help="An address or a network in CIDR notation, IPv4 or IPv6: 203.0.113.7, 10.0.0.0/8, 2001:db8::/32.",
     )
 
     @api.constrains("network")

@@ -114,9 +114,7 @@ class ApiScopeLine(models.Model):
 
     def _check_method(self, method):
         if not _METHOD.fullmatch(method):
-            raise ValidationError(
-                self.env._("“%(method)s” is not the name of a public method.", method=method)
-            )
+            raise ValidationError(self.env._("“%(method)s” is not the name of a public method.", method=method))
         if Operation.EXECUTE not in operations_of(method):
             raise ValidationError(
                 self.env._(

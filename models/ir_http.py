@@ -34,15 +34,15 @@ class IrHttp(models.AbstractModel):
         if exchange is None:
             _note_route(endpoint)
             return super()._dispatch(endpoint)
-        guard = request.registry["api.guard"]
         target = _target(exchange, endpoint)
-        guard._authorize_request(exchange, request.env.cr, target, request.params)
+        request.registry["api.guard"]._authorize_request(exchange, request.env.cr, target, request.params)
+        recorder = request.registry["api.recorder"]
         try:
             result = super()._dispatch(endpoint)
         except Exception as error:
-            guard._fail(exchange, error)
+            recorder._fail(exchange, error)
             raise
-        guard._note_result(exchange, target.method, result)
+        recorder._note_result(exchange, target.method, result)
         return result
 
     # rests on odoo/addons/base/models/ir_http.py, _post_dispatch: the answer is complete, its transaction still open
@@ -118,7 +118,7 @@ def _answer_error(exchange, exception, stock):
         exchange.enter(request.registry)
     exchange.fail(exception)
     if not exchange.deferred:
-        request.registry["api.guard"]._finish(exchange)
+        request.registry["api.recorder"]._finish(exchange)
     if errors.shows_details(exchange):
         return stock(exception)
     error = errors.uniform(exception, exchange)

@@ -69,8 +69,10 @@ class ResConfigSettings(models.TransientModel):
             (
                 server_wide,
                 _("API Guard is loaded for the whole server"),
-                _("The database service (db.* over RPC, /web/database) and calls before a database is loaded are not "
-                  "governed. Add api_guard to server_wide_modules in odoo.conf and restart."),
+                _(
+                    "The database service (db.* over RPC, /web/database) and calls before a database is loaded are not "
+                    "governed. Add api_guard to server_wide_modules in odoo.conf and restart."
+                ),
             ),
             (
                 not default_master,
@@ -80,8 +82,10 @@ class ResConfigSettings(models.TransientModel):
             (
                 bool(proxies) or not config["proxy_mode"],
                 _("Addresses of callers are known"),
-                _("The server runs behind a proxy, but no trusted proxy is set: every caller seems to be the proxy. "
-                  "Enter its address above."),
+                _(
+                    "The server runs behind a proxy, but no trusted proxy is set: every caller seems to be the proxy. "
+                    "Enter its address above."
+                ),
             ),
             (
                 not config["list_db"],
@@ -91,7 +95,10 @@ class ResConfigSettings(models.TransientModel):
             (
                 parameters.get_param("api_guard.refuse_rpc_passwords") in ("True", "1"),
                 _("Programs use keys, not passwords"),
-                _("A password over RPC has all rights of its user, and no policy of a key. Tick “Refuse passwords over RPC”."),
+                _(
+                    "A password over RPC has all rights of its user, and no policy of a key. "
+                    "Tick “Refuse passwords over RPC”."
+                ),
             ),
             (
                 bool(parameters.get_param("api_guard.baseline_policy_id")),

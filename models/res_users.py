@@ -27,7 +27,8 @@ class ResUsers(models.Model):
         check_password = super()._check_uid_passwd
         self.env["api.guard"]._admit_rpc(self.env, uid, passwd, lambda: check_password(uid, passwd))
 
-    # rests on odoo/addons/base/models/res_users.py, authenticate. Private: over RPC it tells whether a password is right.
+    # rests on odoo/addons/base/models/res_users.py, authenticate. Private: over RPC it tells whether a password
+    # is right.
     @api.private
     def authenticate(self, credential, user_agent_env):
         exchange = of_cursor(self.env.cr)

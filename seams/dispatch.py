@@ -11,9 +11,8 @@ import odoo.service.common
 import odoo.service.db
 import odoo.service.model
 from odoo.addons.rpc.controllers import xmlrpc as xmlrpc_controller
-from odoo.exceptions import AccessDenied
 from odoo.modules.registry import Registry
-from odoo.tools import config, json_default
+from odoo.tools import json_default
 
 from ..core.call import Door
 from ..core.verdict import Deny, Reason
@@ -106,12 +105,13 @@ def _execute_cr(original):
         exchange = of_cursor(cr) if registry is not None else None
         if exchange is None or exchange.identity is None:
             return original(cr, uid, obj, method, args, kw)  # no secret was presented for this
-        guard = registry["api.guard"]
-        guard._authorize_rpc(exchange, cr, uid, obj, method, args, kw)
+        registry["api.guard"]._authorize_rpc(exchange, cr, uid, obj, method, args, kw)
         try:
             return original(cr, uid, obj, method, args, kw)
         except Exception as error:
-            guard._fail(exchange, error)
+            registry["api.recorder"]._fail(exchange, error)
+            if not exchange.deferred:
+                registry["api.recorder"]._finish(exchange)
             raise
         finally:
             exchange.running = False
@@ -126,7 +126,7 @@ def _call_kw(original):
         result = original(model, name, args, kwargs)
         exchange = of_cursor(model.env.cr)
         if exchange is not None and exchange.running and exchange.is_governed:
-            model.env["api.guard"]._note_result(exchange, name, result)
+            model.env["api.recorder"]._note_result(exchange, name, result)
             _render(exchange, result)
         return result
 
@@ -164,7 +164,7 @@ def _cursor(original):
         if not readonly and "api.guard" in self:
             exchange = current()
             if exchange is not None and exchange.running and exchange.registry.db_name == self.db_name:
-                self["api.guard"]._record_on_commit(exchange, cr)
+                self["api.recorder"]._record_on_commit(exchange, cr)
                 bind(exchange, cr)
         return cr
 

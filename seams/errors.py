@@ -68,7 +68,7 @@ def _judge(error):
     exchange.begin()
     exchange.fail(error)
     if not exchange.deferred and exchange.is_governed:
-        exchange.registry["api.guard"]._finish(exchange)
+        exchange.registry["api.recorder"]._finish(exchange)
     return None if shows_details(exchange) else exchange
 
 
@@ -149,5 +149,7 @@ def install():
         "xmlrpc_handle_exception_int",
         _xmlrpc_fault(lambda text: xmlrpc.client.Fault(xmlrpc_controller.RPC_FAULT_CODE_APPLICATION_ERROR, text)),
     )
-    patch(xmlrpc_controller, "xmlrpc_handle_exception_string", _xmlrpc_fault(lambda text: xmlrpc.client.Fault(text, "")))
+    patch(
+        xmlrpc_controller, "xmlrpc_handle_exception_string", _xmlrpc_fault(lambda text: xmlrpc.client.Fault(text, ""))
+    )
     patch(odoo.http.JsonRPCDispatcher, "handle_error", _jsonrpc_handle_error)

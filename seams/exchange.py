@@ -55,10 +55,38 @@ class Exchange:
     """
 
     __slots__ = (
-        "_environ", "_future_response", "answered", "bytes", "call", "committed", "database", "deferred", "door", "entered", "error",
-        "identity", "interrupted", "peer", "queries", "record_count", "record_ids", "registry", "rendered", "request_id",
-        "route_target", "rows", "running", "secrets", "service", "started", "started_at", "arguments", "unrenderable", "verdict", "vouched",
-    )  # fmt: skip
+        "_environ",
+        "_future_response",
+        "answered",
+        "arguments",
+        "bytes",
+        "call",
+        "committed",
+        "database",
+        "deferred",
+        "door",
+        "entered",
+        "error",
+        "identity",
+        "interrupted",
+        "peer",
+        "queries",
+        "record_count",
+        "record_ids",
+        "registry",
+        "rendered",
+        "request_id",
+        "route_target",
+        "rows",
+        "running",
+        "secrets",
+        "service",
+        "started",
+        "started_at",
+        "unrenderable",
+        "verdict",
+        "vouched",
+    )
 
     def __init__(self, environ=None, deferred=False, future_response=None):
         self._environ = environ or {}
@@ -134,6 +162,11 @@ class Exchange:
         """This exchange belongs to the log of `registry`, a guarded one."""
         self.begin()
         self.registry = registry
+
+    def begin_attempt(self):
+        """Odoo repeats a call that met a concurrent one: what the last attempt ended with is forgotten."""
+        self.running = self.interrupted = False
+        self.error = None
 
     def locate(self, trusted):
         self.peer = peer_of(self.remote, self.forwarded, trusted) if self._environ else None
@@ -237,7 +270,7 @@ def _answer(exchange, status, headers):
         _adopt_stray(exchange)
     if exchange.registry is not None and not exchange.answered:
         exchange.answered = True
-        exchange.registry["api.guard"]._finish(exchange, status=int(status[:3]), size=_content_length(headers))
+        exchange.registry["api.recorder"]._finish(exchange, status=int(status[:3]), size=_content_length(headers))
     if exchange.request_id is not None:
         headers.append((_HEADER, exchange.request_id))
 

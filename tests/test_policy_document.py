@@ -105,7 +105,11 @@ class TestPolicyDocument(TransactionCase):
             "negative age": {"max_age_days": -1},
             "hour": {"has_window": True, "hour_from": 25},
             "no day": {
-                "has_window": True, "monday": False, "tuesday": False, "wednesday": False, "thursday": False,
+                "has_window": True,
+                "monday": False,
+                "tuesday": False,
+                "wednesday": False,
+                "thursday": False,
                 "friday": False,
             },
         }

@@ -17,7 +17,9 @@ class ApiPolicyTest(models.TransientModel):
 
     policy_id = fields.Many2one("api.policy", string="This policy alone")
     credential_id = fields.Many2one(
-        "api.credential", string="Key", domain=[("apikey_id", "!=", False)],
+        "api.credential",
+        string="Key",
+        domain=[("apikey_id", "!=", False)],
         help="With a key, everything that applies to it is asked: baseline, its user's policy and its own.",
     )
     address = fields.Char("From address", default="203.0.113.7", help="Empty: nobody can tell.")
@@ -37,7 +39,7 @@ class ApiPolicyTest(models.TransientModel):
 
     @api.depends("policy_id", "credential_id", "address", "door", "credential_kind", "model", "method", "at")
     def _compute_result(self):
-        texts = self.env["api.audit.entry"]._reason_texts()
+        texts = self.env["api.reason"]._texts()
         for test in self:
             verdict = test._verdict()
             deny = verdict.observed if isinstance(verdict, Allow) else verdict

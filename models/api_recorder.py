@@ -1,0 +1,210 @@
+"""What became of a call, and where its entry is written.
+
+A call that commits carries its entry in its own transaction: the commit of its
+cursor is wrapped, so that whatever is committed, by whomever, takes the entry
+along, and a process that is killed leaves both or neither. Whatever ends without
+a commit (refusals, failures, reads on a replica) is written at the end of the
+request on a connection of its own, which no rollback of the call can undo.
+"""
+
+import logging
+import threading
+import time
+
+from odoo import SUPERUSER_ID, api, models
+from odoo.http import GeoIP, Response
+from odoo.tools import config
+
+from ..core.call import Credential, Kind, State
+from ..core.verdict import Deny, Reason
+from ..exceptions import Refused
+
+_logger = logging.getLogger(__name__)
+
+MAX_RECORD_IDS = 100
+_LAST_USED_EVERY = 60.0  # seconds between two writes of a key's last use, per process
+
+
+class ApiRecorder(models.AbstractModel):
+    _name = "api.recorder"
+    _description = "API Guard: recording"
+
+    _last_used = {}  # (database, credential id) → monotonic time of the last write
+
+    @classmethod
+    def _note_result(cls, exchange, method, result):
+        """What did the call return? Rows, and the ids of created records."""
+        if isinstance(result, Response):
+            return
+        if isinstance(result, models.BaseModel):
+            result = result.ids
+        exchange.rows = len(result) if isinstance(result, (list, tuple, dict)) else int(result is not None)
+        if method in ("create", "name_create", "copy", "web_save"):
+            created = result if isinstance(result, (list, tuple)) else [result]
+            ids = [item["id"] if isinstance(item, dict) and "id" in item else item for item in created]
+            exchange.record_ids, exchange.record_count = bounded_ids([i for i in ids if isinstance(i, int)])
+
+    @classmethod
+    def _fail(cls, exchange, error):
+        """The business method raised. Its refusal, if it was one of ours, is already noted."""
+        exchange.fail(error)
+        exchange.running, exchange.interrupted = False, True
+
+    @classmethod
+    def _record_on_commit(cls, exchange, cr):
+        """Let the entry be part of the next commit of `cr`, so that no effect is ever without it.
+
+        The commit itself is wrapped, on this cursor only: Odoo's precommit hooks
+        also run at each savepoint, long before anything is final.
+        """
+        if cr.readonly or "commit" in vars(cr):
+            return
+        plain_commit = cr.commit
+
+        def commit():
+            if exchange.entered:
+                return plain_commit()
+            cr.flush()
+            cls._append(exchange, cr, committed=True)
+            exchange.entered = True
+            try:
+                plain_commit()
+            except BaseException:
+                exchange.entered = False
+                raise
+            exchange.committed = True
+            vars(cr).pop("commit", None)
+            return None
+
+        cr.commit = commit
+
+    @classmethod
+    def _finish(cls, exchange, status=200, size=None):
+        """Write the entry of a call that ended without a commit. Raises Refused if an answer may not go out.
+
+        Runs after the business cursor is closed, on one of its own: neither a
+        rollback nor a lock of the call can take the entry away.
+        """
+        exchange.running = False
+        if exchange.bytes is None:
+            exchange.bytes = size
+        # a method that commits and then fails has an entry for either; an answer that fails later has not
+        unwritten = not exchange.entered or exchange.interrupted
+        try:
+            if unwritten:
+                if exchange.identity is None:
+                    cls._identify_stray(exchange)
+                with exchange.registry.cursor() as cr:
+                    cls._append(exchange, cr, committed=False, status=status)
+                exchange.entered = True
+            cls._touch(exchange)
+        except Exception:
+            _logger.critical("request %s: its audit entry could not be written", exchange.request_id, exc_info=True)
+            if unwritten and exchange.outcome == "allowed":
+                exchange.verdict = Deny(Reason.POLICY_UNREADABLE)
+                raise Refused(exchange.verdict, exchange.request_id) from None
+        finally:
+            exchange.secrets = ()
+
+    @classmethod
+    def _identify_stray(cls, exchange):
+        """A request that reached no check: still say where it came from."""
+        with exchange.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            exchange.identity = env["api.identity"]._nobody()
+        exchange.locate(exchange.registry["api.guard"]._trusted(exchange.identity))
+
+    @classmethod
+    def _append(cls, exchange, cr, committed, status=200):
+        exchange.registry["api.audit.entry"]._append(cr, cls._entry(exchange, committed, status))
+
+    @classmethod
+    def _entry(cls, exchange, committed, status):
+        """The entry of `exchange`, column by column."""
+        identity, target = exchange.identity, exchange.call and exchange.call.target
+        verdict = exchange.verdict
+        deny = verdict if isinstance(verdict, Deny) else getattr(verdict, "observed", None)
+        credential = identity.credential if identity else Credential(Kind.NONE, State.UNKNOWN)
+        error = exchange.error or exchange.unrenderable
+        return {
+            "occurred_at": exchange.started_at.replace(tzinfo=None),
+            "request_id": exchange.request_id,
+            "door": exchange.door.value,
+            "route": exchange.path,
+            "service": exchange.service,
+            "http_method": exchange.http_method,
+            "peer": str(exchange.peer) if exchange.peer else None,
+            "forwarded": exchange.forwarded,
+            "country": _country(exchange.peer),
+            "user_agent": exchange.agent,
+            "database": exchange.registry.db_name,
+            "user_id": identity and identity.uid,
+            "login": identity and identity.login,
+            "credential_kind": credential.kind.value,
+            "credential_id": identity and identity.credential_id,
+            "key_id": identity and identity.key_id,
+            "credential_name": identity and identity.name,
+            "policies": ", ".join(policy.name for policy in identity.policies) if identity else None,
+            "model": target.model if target else None,
+            "method": target.method if target else None,
+            "operation": ",".join(sorted(op.value for op in target.operations)) if target else None,
+            "record_ids": ",".join(map(str, exchange.record_ids)) or None,
+            "record_count": exchange.record_count,
+            "row_count": exchange.rows,
+            "byte_count": exchange.bytes,
+            "arguments": exchange.arguments,
+            "verdict": "none" if verdict is None else "deny" if deny else "allow",
+            "reason": deny and deny.reason.value,
+            "refusing_policy": deny and deny.policy,
+            "outcome": exchange.outcome,
+            "committed": committed,
+            "status": status,
+            "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
+            "sql_count": _query_count() - exchange.queries,
+            "error_class": type(error).__name__ if error is not None else None,
+            "error_message": str(error) if error is not None else None,
+            "secrets": exchange.secrets,
+        }
+
+    @classmethod
+    def _touch(cls, exchange):
+        """Note when, from where and by what client a key was last used; at most once a minute in each process."""
+        identity = exchange.identity
+        if exchange.outcome == "refused" or not identity or not identity.credential_id:
+            return
+        slot = (exchange.registry.db_name, identity.credential_id)
+        now = time.monotonic()
+        if now - cls._last_used.get(slot, -_LAST_USED_EVERY) < _LAST_USED_EVERY:
+            return
+        credentials = exchange.registry["api.credential"]
+        with exchange.registry.cursor() as cr:
+            credentials._write_last_use(cr, identity.credential_id, exchange)
+            if identity.unchecked_hash and exchange.secrets:
+                credentials._write_check(cr, identity.credential_id, exchange.secrets[0], identity.unchecked_hash)
+        cls._last_used[slot] = now
+
+
+def bounded_ids(ids):
+    """The first record ids of a call, and how many there are. None: it names no records."""
+    if isinstance(ids, bool) or ids is None:
+        return (), None
+    if isinstance(ids, int):
+        ids = [ids]
+    if not isinstance(ids, (list, tuple)):
+        return (), None
+    numbers = [i for i in ids[:MAX_RECORD_IDS] if isinstance(i, int) and not isinstance(i, bool)]
+    return tuple(numbers), len(ids)
+
+
+def _country(peer):
+    """The country of `peer`, where a GeoIP database is set up."""
+    if peer is None or not (config["geoip_country_db"] or config["geoip_city_db"]):
+        return None
+    try:
+        return GeoIP(str(peer)).country_code
+    except Exception:  # a broken GeoIP file must not break the log
+        return None
+
+
+def _query_count():
+    return getattr(threading.current_thread(), "query_count", 0)
