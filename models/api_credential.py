@@ -190,8 +190,15 @@ class ApiCredential(models.Model):
 
     @api.model
     def _weekday_names(self):
-        _ = self.env._
-        return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+        return [
+            self.env._("Mon"),
+            self.env._("Tue"),
+            self.env._("Wed"),
+            self.env._("Thu"),
+            self.env._("Fri"),
+            self.env._("Sat"),
+            self.env._("Sun"),
+        ]
 
     def _policies(self):
         """The policies that apply to this key, as a call made now would be judged by them."""

@@ -21,7 +21,7 @@ class IrHttp(models.AbstractModel):
 
     # rests on odoo/addons/base/models/ir_http.py, _auth_method_bearer
     @classmethod
-    def _auth_method_bearer(cls):
+    def _auth_method_bearer(cls):  # pylint: disable=missing-return
         super()._auth_method_bearer()
         exchange = current()
         if exchange is not None and (exchange.identity is None or not isinstance(exchange.verdict, Allow)):
@@ -47,7 +47,7 @@ class IrHttp(models.AbstractModel):
 
     # rests on odoo/addons/base/models/ir_http.py, _post_dispatch: the answer is complete, its transaction still open
     @classmethod
-    def _post_dispatch(cls, response):
+    def _post_dispatch(cls, response):  # pylint: disable=missing-return
         super()._post_dispatch(response)
         exchange = current()
         if exchange is not None and exchange.running:

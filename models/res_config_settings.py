@@ -60,7 +60,6 @@ class ResConfigSettings(models.TransientModel):
     @api.model
     def _api_guard_checks(self):
         """What this deployment lets the guard reach: [(is fine, what, what to do)]."""
-        _ = self.env._
         parameters = self.env["ir.config_parameter"].sudo()
         server_wide = master.is_server_wide()
         proxies = parameters.get_param("api_guard.trusted_proxies")
@@ -68,41 +67,43 @@ class ResConfigSettings(models.TransientModel):
         return [
             (
                 server_wide,
-                _("API Guard is loaded for the whole server"),
-                _(
+                self.env._("API Guard is loaded for the whole server"),
+                self.env._(
                     "The database service (db.* over RPC, /web/database) and calls before a database is loaded are not "
                     "governed. Add api_guard to server_wide_modules in odoo.conf and restart."
                 ),
             ),
             (
                 not default_master,
-                _("The master password is not Odoo's default"),
-                _("Anybody can create, copy and drop databases. Set admin_passwd in odoo.conf."),
+                self.env._("The master password is not Odoo's default"),
+                self.env._("Anybody can create, copy and drop databases. Set admin_passwd in odoo.conf."),
             ),
             (
                 bool(proxies) or not config["proxy_mode"],
-                _("Addresses of callers are known"),
-                _(
+                self.env._("Addresses of callers are known"),
+                self.env._(
                     "The server runs behind a proxy, but no trusted proxy is set: every caller seems to be the proxy. "
                     "Enter its address above."
                 ),
             ),
             (
                 not config["list_db"],
-                _("The list of databases is not shown"),
-                _("Set list_db = False in odoo.conf, unless people have to choose a database."),
+                self.env._("The list of databases is not shown"),
+                self.env._("Set list_db = False in odoo.conf, unless people have to choose a database."),
             ),
             (
                 parameters.get_param("api_guard.refuse_rpc_passwords") in ("True", "1"),
-                _("Programs use keys, not passwords"),
-                _(
+                self.env._("Programs use keys, not passwords"),
+                self.env._(
                     "A password over RPC has all rights of its user, and no policy of a key. "
                     "Tick “Refuse passwords over RPC”."
                 ),
             ),
             (
                 bool(parameters.get_param("api_guard.baseline_policy_id")),
-                _("A baseline policy applies to everybody"),
-                _("Keys and users without a policy of their own are not restricted. Choose a baseline policy."),
+                self.env._("A baseline policy applies to everybody"),
+                self.env._(
+                    "Keys and users without a policy of their own are not restricted. Choose a baseline policy."
+                ),
             ),
         ]

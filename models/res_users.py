@@ -23,7 +23,7 @@ class ResUsers(models.Model):
     # rests on odoo/addons/base/models/res_users.py, _check_uid_passwd. Not cached here, unlike there: a key is read
     # from the database on every call. Only passwords go on to Odoo's cache.
     @api.model
-    def _check_uid_passwd(self, uid, passwd):
+    def _check_uid_passwd(self, uid, passwd):  # pylint: disable=missing-return
         check_password = super()._check_uid_passwd
         self.env["api.guard"]._admit_rpc(self.env, uid, passwd, lambda: check_password(uid, passwd))
 

@@ -13,7 +13,7 @@ class ResUsersApikeys(models.Model):
     # `auth_totp.device` inherits all of this and has a table of its own: everything first asks for `_name`.
 
     credential_id = fields.Many2one("api.credential", compute="_compute_credential")
-    policy_id = fields.Many2one("api.policy", string="Policy", compute="_compute_credential")
+    policy_id = fields.Many2one("api.policy", compute="_compute_credential")
     status = fields.Selection(
         [("active", "Active"), ("suspended", "Suspended"), ("expired", "Expired"), ("revoked", "Revoked")],
         compute="_compute_credential",
@@ -61,12 +61,11 @@ class ResUsersApikeys(models.Model):
         }
 
 
-class ResUsersApikeysDescription(models.TransientModel):
+class ResUsersApikeysDescription(models.TransientModel):  # pylint: disable=no-wizard-in-models
     _inherit = "res.users.apikeys.description"
 
     policy_id = fields.Many2one(
         "api.policy",
-        string="Policy",
         domain=lambda self: self.env["api.policy"]._selectable_domain(),
         help="What programs may do with this key. It only ever narrows what you may do yourself.",
     )

@@ -27,7 +27,7 @@ class ApiPolicyTest(models.TransientModel):
     credential_kind = fields.Selection([("key", "API key"), ("password", "Password")], default="key", required=True)
     model = fields.Char(default="res.partner")
     method = fields.Char(default="search_read")
-    at = fields.Datetime("At", default=fields.Datetime.now, required=True)
+    at = fields.Datetime(default=fields.Datetime.now, required=True)
     result = fields.Selection(
         [("allow", "Allowed"), ("observe", "Allowed, and noted by a policy in monitor mode"), ("deny", "Refused")],
         compute="_compute_result",
