@@ -399,11 +399,15 @@ def tracebacks(side):
         if kinds:
             found[name] = {"bytes": len(answer.text), "tells": kinds}
     ids = sum("X-Request-Id" in answer.headers for answer in answers.values())
-    told = ", ".join(f"{name} {leak['bytes']} bytes ({'+'.join(leak['tells'])})" for name, leak in found.items())
+    strangers = sum(not name.endswith("with a key") for name in found)
+    kinds = sorted({kind for leak in found.values() for kind in leak["tells"]})
+    insides = " and ".join(kinds) or "a traceback, path or table"
+    told = f"{len(found)} of {len(answers)} answers to wrong calls hold {insides}"
+    if found:
+        told += f": up to {max(leak['bytes'] for leak in found.values())} bytes, {strangers} of them for strangers"
     return Finding(
         bool(found),
-        f"{len(found)} of {len(answers)} wrong calls answered with insides{': ' + told if told else ''}; "
-        f"{ids} of {len(answers)} answers with a request id; {sum(len(a.text) for a in answers.values())} bytes in all",
+        f"{told}; {ids} of {len(answers)} bear a request id",
         {"leaks": found, "asked": len(answers), "request_ids": ids},
     )
 
@@ -427,7 +431,7 @@ _BAD_KEY = [{"name": "x", "country_id": 999999999}]
 _MISTAKES = {
     "XML-RPC with a key": _rpc("/xmlrpc/2", "object", "execute_kw", DB, ADMIN, KEY, "res.partner", "search",
                                _BAD_DOMAIN),
-    "XML-RPC, foreign key": _rpc("/xmlrpc/2", "object", "execute_kw", DB, ADMIN, KEY, "res.partner", "create",
+    "XML-RPC write with a key": _rpc("/xmlrpc/2", "object", "execute_kw", DB, ADMIN, KEY, "res.partner", "create",
                                  _BAD_KEY),
     "XML-RPC v1 with a key": _rpc("/xmlrpc", "object", "execute_kw", DB, ADMIN, KEY, "res.partner", "search",
                                   _BAD_DOMAIN),
