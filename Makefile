@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help setup stop test lint test-odoo zip demo
+.PHONY: help setup stop test lint test-odoo zip demo bench profile
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
@@ -26,3 +26,9 @@ zip: ## the archive that Odoo's addons folder takes
 
 demo: ## a running Odoo with demo data, and calls to paste
 	@dev/run demo
+
+bench: ## stock, guarded and OCA's auditlog in one run; QUICK=1 two minutes; CASES=json2_write,web_page a part
+	@dev/run bench $(if $(QUICK),--quick) $(if $(CASES),"--cases=$(CASES)")
+
+profile: ## a flame graph of a worker; CASE=json2_search_read; VARIANT=stock without the addon
+	@dev/run profile $(if $(CASE),"--case=$(CASE)") $(if $(VARIANT),"--variant=$(VARIANT)")

@@ -78,6 +78,20 @@ def do_demo():
     return demo.run()
 
 
+def do_bench(*arguments):
+    """Compare the speed of Odoo with and without the addon."""
+    from .bench import main as bench
+
+    return bench.run(*arguments)
+
+
+def do_profile(*arguments):
+    """Find where a worker's milliseconds go."""
+    from . import profile
+
+    return profile.run(*arguments)
+
+
 def main():
     os.environ.pop("PYTHONPATH", None)  # it led to this module and is none of Odoo's business
     name, *arguments = sys.argv[1:] or ["help"]
