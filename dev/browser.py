@@ -3,7 +3,6 @@
 import os
 import shutil
 
-from .python_env import OFFLINE
 from .steps import is_root, run, say, step
 
 # Odoo looks for these names, in this order (odoo/tests/common.py, _find_executable).
@@ -28,6 +27,6 @@ def ensure():
         return
     with step("Chromium for the browser tours, from Debian's packages"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        run(["apt-get", "-q", "update"], why="apt-get update", hint=OFFLINE, env=environment)
+        run(["apt-get", "-q", "update"], why="apt-get update", env=environment)
         run(["apt-get", "-q", "install", "--yes", "--no-install-recommends", "chromium",
-             "chromium-driver"], why="Installing Chromium", hint=OFFLINE, env=environment)
+             "chromium-driver"], why="Installing Chromium", env=environment)

@@ -4,7 +4,6 @@ import os
 import shutil
 
 from .layout import CACHE, NODE, ROOT, VENV
-from .python_env import OFFLINE
 from .steps import run, step
 
 LOCK = ROOT / "dev" / "package-lock.json"
@@ -26,10 +25,12 @@ def ensure():
 
 def npm(*arguments):
     run(
-        [VENV / "bin" / "npm", *arguments], why=f"npm {arguments[0]}", hint=OFFLINE, cwd=NODE,
+        [VENV / "bin" / "npm", *arguments], why=f"npm {arguments[0]}", cwd=NODE,
         env={
             **os.environ,
             "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
             "npm_config_cache": str(CACHE / "npm"),
+            # Its own patience ends after more than a minute, without a word meanwhile.
+            "npm_config_fetch_retry_maxtimeout": "5000",
         },
     )

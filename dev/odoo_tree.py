@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 from .layout import CACHE, NODE, ODOO, link
-from .python_env import OFFLINE
 from .steps import Stop, need_space, run, say, step
 
 # The version this environment was verified with; sid keeps only the newest, so a newer one is
@@ -90,11 +89,10 @@ def _download(work):
     }
     apt = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in options.items())]
     # apt-get update ends well without a network; only a strict one tells.
-    run([*apt, "-oAPT::Update::Error-Mode=any", "update"], why="Reading Debian's list of packages",
-        hint=OFFLINE)
+    run([*apt, "-oAPT::Update::Error-Mode=any", "update"], why="Reading Debian's list of packages")
     wanted = [_pinned_or_newest(apt), *LINKED]
     for name in wanted:
-        run([*apt, "download", name], why=f"Downloading {name}", hint=OFFLINE, cwd=debs)
+        run([*apt, "download", name], why=f"Downloading {name}", cwd=debs)
     return [_newest(debs, name) for name in wanted]
 
 

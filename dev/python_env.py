@@ -15,10 +15,6 @@ from .steps import Stop, is_root, need_space, run, step
 
 UV = "0.13.9"
 LOCK = ROOT / "dev" / "requirements.lock"
-OFFLINE = (
-    "The first run needs the network (a Python package index, Debian's packages, the npm "
-    "registry). What was already fetched is kept: run the same command again when it is back."
-)
 
 
 def ensure():
@@ -45,7 +41,7 @@ def _sync(uv):
     sync = [uv, "pip", "sync", "--require-hashes", "--python", PYTHON, LOCK]
     # A second clone finds everything in the cache and then asks no network at all.
     if subprocess.run([*sync, "--offline"], env=environment, capture_output=True).returncode:
-        run(sync, why="Installing the Python packages", hint=OFFLINE, env=environment)
+        run(sync, why="Installing the Python packages", env=environment)
 
 
 def _index():
@@ -70,7 +66,7 @@ def _uv():
         with tempfile.TemporaryDirectory(dir=CACHE, prefix=".uv-") as folder:
             _make_venv(folder)
             pip = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", f"uv=={UV}"]
-            run(pip, why="Fetching uv", hint=OFFLINE)
+            run(pip, why="Fetching uv")
             Path(folder, "bin", "uv").replace(uv)
     return uv
 
@@ -83,7 +79,7 @@ def _make_venv(folder):
     package = f"python3.{sys.version_info.minor}-venv"
     if not is_root():
         raise Stop(f"This Python cannot make a virtual environment: install {package} first.")
-    run(["apt-get", "update"], why="apt-get update", hint=OFFLINE)
-    run(["apt-get", "install", "--yes", package], why=f"Installing {package}", hint=OFFLINE)
+    run(["apt-get", "update"], why="apt-get update")
+    run(["apt-get", "install", "--yes", package], why=f"Installing {package}")
     run(["rm", "-rf", folder], why="Cleaning up")
     run(command, why="Making a virtual environment")

@@ -16,6 +16,15 @@ import time
 from .layout import LOG, RUN
 
 BEAT = 15  # seconds without news after which a step says that it is still at work
+NO_SPACE = ("No space left on device", "os error 28", "ENOSPC")
+NO_NETWORK = (
+    "Temporary failure", "Could not resolve", "ENOTFOUND", "EAI_AGAIN", "dns error", "ECONNREFUSED",
+    "Connection refused", "Network is unreachable", "error (Connect)", "Could not connect",
+)
+OFFLINE = (
+    "The first run needs the network: a Python package index, Debian's packages and the npm "
+    "registry. What was fetched is kept: run the same command again when it is back."
+)
 
 
 class Stop(Exception):
@@ -53,8 +62,8 @@ def _explained(error, title):
     return error
 
 
-def run(command, *, why, hint="", **options):
-    """Run a command quietly and return its output; when it fails, stop with its last lines."""
+def run(command, *, why, **options):
+    """Run a command quietly and return its output; when it fails, stop and say why."""
     command = [str(word) for word in command]
     result = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -62,7 +71,7 @@ def run(command, *, why, hint="", **options):
     )
     _log(command, result.stdout)
     if result.returncode:
-        raise Stop(_failure(result.stdout, why, hint))
+        raise Stop(_failure(result.stdout, why))
     return result.stdout
 
 
@@ -81,11 +90,13 @@ def follow(command, **options):
             raise
 
 
-def _failure(output, why, hint):
-    if "No space left on device" in output or "os error 28" in output:
-        return f"{why} failed: the disk is full. Free some space and run the same command again."
+def _failure(output, why):
+    if any(words in output for words in NO_SPACE):
+        return f"{why}: the disk is full. Free some space and run the same command again."
+    if any(words in output for words in NO_NETWORK):
+        return f"{why}: no network. {OFFLINE}\nThe details are in {LOG / 'setup.log'}."
     tail = "\n".join(f"    {line}" for line in output.strip().splitlines()[-12:])
-    return "\n".join(filter(None, [f"{why} failed:", tail, hint]))
+    return f"{why} failed:\n{tail}\nAll of it: {LOG / 'setup.log'}"
 
 
 def _log(command, output):
