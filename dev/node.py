@@ -31,6 +31,7 @@ def npm(*arguments):
             "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
             "npm_config_cache": str(CACHE / "npm"),
             # Its own patience ends after more than a minute, without a word meanwhile.
+            "npm_config_fetch_retry_mintimeout": "1000",
             "npm_config_fetch_retry_maxtimeout": "5000",
         },
     )

@@ -10,6 +10,7 @@ import pwd
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from .layout import DEV, RUN, TAG, VENV
@@ -158,6 +159,7 @@ def _make_cluster(home):
         if home != DEV:
             say(f"  {USER} cannot enter {DEV}: the server and its data lie in {home}")
         need_space(home if home.exists() else home.parent, 300, "PostgreSQL")
+        _await_orphan()
         data = home / "pg"
         shutil.rmtree(data, ignore_errors=True)  # a half-made one
         data.mkdir(parents=True, mode=0o700)
@@ -169,6 +171,17 @@ def _make_cluster(home):
         _start(home)
         query_as_postgres(f"CREATE ROLE {ROLE} LOGIN CREATEDB")
         (data / ".complete").touch()
+
+
+def _await_orphan():
+    """Wait for a server whose data was deleted under it: it notices within a minute and ends."""
+    if is_running():
+        say("  the server of an earlier .dev still runs without its data: waiting for its end")
+    deadline = time.monotonic() + 90
+    while is_running():
+        if time.monotonic() > deadline:
+            raise Stop(f"A PostgreSQL that is not ours answers in {SOCKET}. Stop it and run again.")
+        time.sleep(1)
 
 
 def _server_programs(home):
