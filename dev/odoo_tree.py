@@ -8,11 +8,10 @@ version, and `.dev/odoo` links there.
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 from .layout import CACHE, NODE, ODOO, link
-from .steps import Stop, need_space, run, say, step
+from .steps import Stop, need_space, run, say, step, workshop
 
 # The version this environment was verified with; sid keeps only the newest, so a newer one is
 # taken, and said, when this one is gone.
@@ -57,8 +56,9 @@ def _build():
             "Odoo is taken from Debian's packages and this machine has no apt-get. Point "
             "ODOO_HOME at an Odoo 19 (a source checkout or an installed package) and run again."
         )
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".odoo-") as folder:
-        work = Path(folder)
+    with workshop("odoo") as work:
+        if tree := _cached():  # another checkout was faster
+            return tree
         with step("Odoo 19 from Debian's packages: downloading (about 130 MB)"):
             need_space(CACHE, 1800, "Odoo 19")
             debs = _download(work)
@@ -69,6 +69,7 @@ def _build():
             _add_missing_script(root)
             tree = CACHE / f"odoo-{_version(debs)}-recipe{RECIPE}"
             root.rename(tree)
+            shutil.rmtree(CACHE / "debs")
     return tree
 
 
@@ -91,8 +92,8 @@ def _download(work):
     # apt-get update ends well without a network; only a strict one tells.
     run([*apt, "-oAPT::Update::Error-Mode=any", "update"], why="Reading Debian's list of packages")
     wanted = [_pinned_or_newest(apt), *LINKED]
-    for name in wanted:
-        run([*apt, "download", name], why=f"Downloading {name}", cwd=debs)
+    # What an interrupted run has fetched, apt checks and keeps.
+    run([*apt, "download", *wanted], why="Downloading Odoo", cwd=debs)
     return [_newest(debs, name) for name in wanted]
 
 

@@ -7,11 +7,9 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 from .layout import CACHE, PYTHON, ROOT, VENV
-from .steps import Stop, is_root, need_space, run, step
+from .steps import Stop, is_root, need_space, run, step, workshop
 
 UV = "0.13.9"
 LOCK = ROOT / "dev" / "requirements.lock"
@@ -63,11 +61,11 @@ def _uv():
     """Return the pinned uv, fetching it once per user."""
     uv = CACHE / f"uv-{UV}"
     if not uv.exists():
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix=".uv-") as folder:
+        with workshop("uv") as folder:
             _make_venv(folder)
-            pip = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", f"uv=={UV}"]
+            pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", f"uv=={UV}"]
             run(pip, why="Fetching uv")
-            Path(folder, "bin", "uv").replace(uv)
+            (folder / "bin/uv").replace(uv)
     return uv
 
 

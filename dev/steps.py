@@ -10,10 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
-from .layout import LOG, RUN
+from .layout import CACHE, LOG, RUN
 
 BEAT = 15  # seconds without news after which a step says that it is still at work
 NO_SPACE = ("No space left on device", "os error 28", "ENOSPC")
@@ -115,16 +117,26 @@ def need_space(folder, megabytes, what):
 
 
 @contextlib.contextmanager
-def alone(name):
+def alone(name, folder=RUN):
     """Let one process at a time through, so that two terminals do not build the same thing."""
-    RUN.mkdir(parents=True, exist_ok=True)
-    with (RUN / f"{name}.lock").open("w") as lock:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say(f"  … another process is busy with {name}: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def workshop(name):
+    """Yield a folder in the cache for something half-made; one at a time, and none stays behind."""
+    with alone(name, CACHE):
+        for left in CACHE.glob(f".{name}-*"):  # of a run that was killed
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix=f".{name}-") as folder:
+            yield Path(folder)
 
 
 def is_root():
