@@ -55,7 +55,9 @@ class ApiCredential(models.Model):
     last_used_at = fields.Datetime("Last used", readonly=True)
     last_used_peer = fields.Char("Last used from", readonly=True)
     last_used_agent = fields.Char("Last client", readonly=True)
-    last_used_door = fields.Char("Last door", readonly=True)
+    last_used_door = fields.Selection(
+        lambda self: self.env["api.audit.entry"]._selection_door(), string="Last door", readonly=True
+    )
     effective_rule = fields.Html(compute="_compute_effective_rule", sanitize=False)
 
     # ------------------------------------------------------------------ tables

@@ -141,6 +141,8 @@ class ApiScopeLine(models.Model):
 
     def _summary(self):
         """This line for a reader: “res.partner: Read, Write, action_confirm”."""
+        if self.model_pattern.startswith("/"):
+            return self.model_pattern
         labels = [self._fields[field]._description_string(self.env) for field in _TICKS if self[field]]
         return f"{self.model_pattern}: {', '.join(labels + self._method_names()) or '-'}"
 
