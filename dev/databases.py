@@ -12,7 +12,7 @@ import subprocess
 
 from . import odoo_tree, postgres, setup
 from .layout import ADDON, DATA, LOG, ROOT
-from .steps import Stop, alone
+from .steps import Stop, alone, failure
 
 FILESTORE = DATA / "filestore"
 
@@ -69,8 +69,7 @@ def odoo(*arguments, log, **options):
             env=setup.odoo_environment(), **options,
         )
     if result.returncode:
-        tail = "".join(path.read_text().splitlines(keepends=True)[-25:])
-        raise Stop(f"odoo {' '.join(map(str, arguments))} failed:\n{tail}\nAll of it: {path}")
+        raise Stop(failure(path.read_text(), f"odoo {' '.join(map(str, arguments))}", path))
     return result
 
 

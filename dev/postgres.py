@@ -13,8 +13,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from .layout import DEV, RUN, TAG, VENV
-from .steps import Stop, alone, is_root, need_space, run, say, step
+from .layout import DEV, LOG, RUN, TAG, VENV
+from .steps import Stop, alone, failure, is_root, need_space, run, say, step
 
 USER = "apiguard-pg"
 ROLE = "odoo"  # Odoo refuses the role postgres
@@ -231,11 +231,8 @@ def _checked(why, command, log=None, **options):
     options = options or {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     result = _as_server(command, text=True, **options)
     if result.returncode:
-        tail = log.read_text().splitlines()[-12:] if log and log.exists() else []
-        detail = result.stdout or "\n".join(tail)
-        if "No space left on device" in detail:
-            raise Stop(f"{why} failed: the disk is full. Free some space and run again.")
-        raise Stop(f"{why} failed:\n{detail}")
+        told = log.read_text()[-2000:] if log and log.exists() else result.stdout or ""
+        raise Stop(failure(told, why, log or LOG / "setup.log"))
 
 
 def query_as_postgres(sql):

@@ -73,7 +73,7 @@ def run(command, *, why, **options):
     )
     _log(command, result.stdout)
     if result.returncode:
-        raise Stop(_failure(result.stdout, why))
+        raise Stop(failure(result.stdout, why, LOG / "setup.log"))
     return result.stdout
 
 
@@ -92,13 +92,14 @@ def follow(command, **options):
             raise
 
 
-def _failure(output, why):
+def failure(output, why, log):
+    """Return what to tell of a failed command: the cause if it is a known one, else its end."""
     if any(words in output for words in NO_SPACE):
         return f"{why}: the disk is full. Free some space and run the same command again."
     if any(words in output for words in NO_NETWORK):
-        return f"{why}: no network. {OFFLINE}\nThe details are in {LOG / 'setup.log'}."
-    tail = "\n".join(f"    {line}" for line in output.strip().splitlines()[-12:])
-    return f"{why} failed:\n{tail}\nAll of it: {LOG / 'setup.log'}"
+        return f"{why}: no network. {OFFLINE}\nThe details are in {log}."
+    tail = "\n".join(f"    {line}" for line in output.strip().splitlines()[-20:])
+    return f"{why} failed:\n{tail}\nAll of it: {log}"
 
 
 def _log(command, output):
