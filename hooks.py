@@ -9,5 +9,6 @@ def post_load():
 
 def uninstall_hook(env):
     """Drop what Odoo does not know of: triggers on its own tables would outlive their functions."""
+    env["api.identity"]._drop_functions()
     env["api.credential"]._drop_triggers()
     env["api.audit.entry"]._drop_triggers()

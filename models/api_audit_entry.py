@@ -200,8 +200,10 @@ class ApiAuditEntry(models.Model):
     def write(self, vals):  # pylint: disable=method-required-super
         raise UserError(self.env._("The audit log is append-only: an entry cannot be changed."))
 
-    def unlink(self):  # pylint: disable=method-required-super,no-raise-unlink
-        raise UserError(self.env._("The audit log is append-only: an entry cannot be deleted."))
+    def unlink(self):  # pylint: disable=method-required-super
+        raise UserError(  # pylint: disable=no-raise-unlink
+            self.env._("The audit log is append-only: an entry cannot be deleted.")
+        )
 
     def copy(self, default=None):  # pylint: disable=method-required-super
         raise UserError(self.env._("Entries are written by the guard alone."))

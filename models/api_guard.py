@@ -55,7 +55,7 @@ class ApiGuard(models.AbstractModel):
         exchange = cls._open(env.cr)
         if exchange.vouched:  # a password is being checked over RPC: no key matched a moment ago
             return None
-        identity = cls._on_primary(env, lambda identities: identities._of_key(key, scope) or identities._nobody())
+        identity = cls._on_primary(env, lambda identities: identities._of_key(key, scope))
         verdict = cls._admit(exchange, identity, key, exchange.route_target)
         if isinstance(verdict, Deny):
             return None
@@ -75,7 +75,7 @@ class ApiGuard(models.AbstractModel):
         """Settle who calls `object.execute*`. Raises Refused; the same answer, in the same time, for every cause."""
         exchange = cls._open(env.cr)
         key = env["api.identity"]._of_key(secret)
-        if key is not None:
+        if key.credential.kind is Kind.KEY:
             if key.uid != uid:
                 key = _with_refusal(key, Reason.WRONG_USER)
             verdict = cls._admit(exchange, key, secret)
@@ -91,7 +91,7 @@ class ApiGuard(models.AbstractModel):
         user = env["res.users"].sudo().search(env["res.users"]._get_login_domain(login), limit=1)
         key = env["api.identity"]._of_key(secret)
         exchange.call = None
-        if key is None:
+        if key.credential.kind is not Kind.KEY:
             cls._admit_password(env, exchange, user.id, secret, check_password, target=AUTHENTICATE)
         else:
             if key.uid != user.id:

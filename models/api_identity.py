@@ -7,82 +7,25 @@ a fingerprint means is kept between calls.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timezone
 
 from odoo import api, models
 from odoo.addons.base.models.res_users import INDEX_SIZE, KEY_CRYPT_CONTEXT
+from odoo.tools import file_open
 
 from ..core.call import Credential, Kind, State
 from ..core.policy import Policy, compile_policy, fingerprint
 from ..core.secret import read_check
 from ..core.verdict import Deny, Reason
 
-SETTINGS = (
-    "api_guard.baseline_policy_id",
-    "api_guard.trusted_proxies",
-    "api_guard.refuse_rpc_passwords",
-    "api_guard.debug_errors",
-    "api_guard.cooldown_failures",
-    "api_guard.cooldown_seconds",
-)
-
 MAX_SECRET = 256  # characters; a key has 40, and Odoo hashes nothing beyond 4096
 MAX_COMPILED = 512
 
-_POLICIES = """
-    LEFT JOIN LATERAL (
-        SELECT jsonb_object_agg(p.id, jsonb_build_array(p.fingerprint, p.name)) AS known
-          FROM api_policy p
-         WHERE p.id::text = s.settings->>'api_guard.baseline_policy_id'
-            OR p.id = u.api_policy_id
-            OR p.id = ANY(lineage.policy_ids)
-    ) policies ON TRUE
-"""
-_SETTINGS = """
-    (SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object()) AS settings
-       FROM ir_config_parameter WHERE key = ANY(%(settings)s)) s
-"""
-_LINEAGE_SQL = f"""
-    SELECT s.settings, policies.known, u.id AS uid, u.active, u.login, u.api_policy_id,
-           k.id AS key_id, k.name, k.key AS hash, k.scope, k.create_date, k.expiration_date,
-           c.id AS credential_id, c.state, c.last_used_at, c.secret_check,
-           lineage.policy_ids, lineage.inactive_ancestor
-      FROM {_SETTINGS}
-      LEFT JOIN (res_users_apikeys k
-                 JOIN res_users u ON u.id = k.user_id
-                 LEFT JOIN api_credential c ON c.apikey_id = k.id
-                ) ON {{match}}
-      LEFT JOIN LATERAL (
-            WITH RECURSIVE line AS (
-                SELECT c.id, c.parent_id, c.policy_id, FALSE AS inactive, 0 AS depth
-                UNION ALL
-                SELECT a.id, a.parent_id, a.policy_id,
-                       a.state != 'active' OR a.apikey_id IS NULL OR ak.expiration_date < now() AT TIME ZONE 'utc',
-                       line.depth + 1
-                  FROM line
-                  JOIN api_credential a ON a.id = line.parent_id
-                  LEFT JOIN res_users_apikeys ak ON ak.id = a.apikey_id
-                 WHERE line.depth < 32
-            )
-            SELECT array_agg(policy_id ORDER BY depth) FILTER (WHERE policy_id IS NOT NULL) AS policy_ids,
-                   bool_or(inactive OR depth = 32) AS inactive_ancestor
-              FROM line
-      ) lineage ON TRUE
-    {_POLICIES}
-"""  # noqa: S608 - fixed fragments
-_KEY_SQL = _LINEAGE_SQL.format(match="k.index = %(prefix)s")
-_CREDENTIAL_SQL = _LINEAGE_SQL.format(match="c.id = %(credential)s")
-_USER_SQL = f"""
-    SELECT s.settings, policies.known, u.id AS uid, u.active, u.login, u.api_policy_id
-      FROM {_SETTINGS}
-      LEFT JOIN res_users u ON u.id = %(uid)s
-      LEFT JOIN LATERAL (SELECT ARRAY[]::int[] AS policy_ids) lineage ON TRUE
-    {_POLICIES}
-"""  # noqa: S608 - fixed fragments
-_TOMBSTONE_SQL = """
-    SELECT id, name, user_id, login, secret_hash, secret_check, expired
-      FROM api_credential WHERE key_index = %s AND apikey_id IS NULL ORDER BY id DESC LIMIT 3
+_FUNCTIONS = "api_guard/models/sql/identify.sql"
+_DROP = """
+    DROP FUNCTION IF EXISTS api_guard_identify(text, text);
+    DROP FUNCTION IF EXISTS api_guard_fingerprints(jsonb, integer, integer[]);
 """
 
 
@@ -109,41 +52,64 @@ class ApiIdentity(models.AbstractModel):
     # Content-addressed, and so never stale: a changed policy has another fingerprint.
     _compiled = OrderedDict()
 
+    def init(self):
+        """The SQL function that identifies; idempotent, runs at install and update."""
+        self._drop_functions()
+        with file_open(_FUNCTIONS) as source:
+            self.env.cr.execute(source.read())
+
+    @api.model
+    def _drop_functions(self):
+        self.env.cr.execute(_DROP)
+
     @api.model
     def _of_key(self, secret, scope="rpc"):
-        """Whose key is `secret`? None: nobody's (it may be a password)."""
-        prefix = _prefix(secret)
-        rows = self._rows(_KEY_SQL, prefix=prefix)
+        """Whose key is `secret`, or was it? Always an identity; kind NONE: nobody's, perhaps a password."""
+        rows = self._rows("prefix", _prefix(secret))
         for row in rows:
-            if row["key_id"] and _matches(secret, row["hash"], row["secret_check"]):
-                return self._key_identity(row, scope)
-        return self._of_tombstone(secret, prefix, rows[0]["settings"])
+            if row["hash"] and _matches(secret, row["hash"], row["secret_check"]):
+                return self._key_identity(row, scope) if row["key_id"] else self._tombstone_identity(row)
+        return self._nobody_identity(rows[-1], Kind.NONE)
 
     @api.model
     def _of_user(self, uid, kind):
-        """The identity of someone who is known by password or session. Never None."""
-        [row] = self._rows(_USER_SQL, uid=uid)
-        refusal = None if row["active"] else Deny(Reason.USER_INACTIVE if row["uid"] else Reason.UNKNOWN_CREDENTIAL)
+        """The identity of someone who is known by password or session."""
+        [row] = self._rows("user", uid)
+        if not row["active"]:
+            reason = Reason.USER_INACTIVE if row["uid"] else Reason.UNKNOWN_CREDENTIAL
+            return replace(self._nobody_identity(row, kind), uid=row["uid"], login=row["login"], refusal=Deny(reason))
         return Identity(
-            credential=Credential(kind, State.ACTIVE if row["active"] else State.UNKNOWN),
+            credential=Credential(kind, State.ACTIVE),
             settings=row["settings"],
             policies=self._policies(row, ()),
             uid=row["uid"],
             login=row["login"],
-            refusal=refusal,
         )
 
     @api.model
     def _of_credential(self, credential_id):
         """The identity of a key that nobody presents: what would apply to it? None for a key that is gone."""
-        [row] = self._rows(_CREDENTIAL_SQL, credential=credential_id)
+        row = self._rows("credential", credential_id)[0]
         return self._key_identity(row, row["scope"]) if row["key_id"] else None
 
     @api.model
     def _nobody(self, kind=Kind.NONE):
         """The identity of a secret that nobody has; it carries the settings, which name the trusted proxies."""
-        settings = self._rows(_USER_SQL, uid=None)[0]["settings"]
-        return Identity(Credential(kind, State.UNKNOWN), settings, refusal=Deny(Reason.UNKNOWN_CREDENTIAL))
+        return self._nobody_identity(self._rows("user", None)[0], kind)
+
+    def _nobody_identity(self, row, kind):
+        return Identity(Credential(kind, State.UNKNOWN), row["settings"], refusal=Deny(Reason.UNKNOWN_CREDENTIAL))
+
+    def _tombstone_identity(self, row):
+        """A key that once was, for the log; to the caller it is as unknown as any other."""
+        return Identity(
+            credential=Credential(Kind.KEY, State.EXPIRED if row["expired"] else State.REVOKED),
+            settings=row["settings"],
+            uid=row["uid"],
+            login=row["login"],
+            credential_id=row["credential_id"],
+            name=row["name"],
+        )
 
     def _key_identity(self, row, scope):
         refusal = None
@@ -174,20 +140,11 @@ class ApiIdentity(models.AbstractModel):
             unchecked_hash=None if row["secret_check"] else row["hash"],
         )
 
-    def _of_tombstone(self, secret, prefix, settings):
-        """A key that once was, for the log; to the caller it is as unknown as any other."""
-        self.env.cr.execute(_TOMBSTONE_SQL, [prefix])
-        for credential_id, name, uid, login, stored, check, expired in self.env.cr.fetchall():
-            if stored and _matches(secret, stored, check):
-                credential = Credential(Kind.KEY, State.EXPIRED if expired else State.REVOKED)
-                return Identity(credential, settings, (), uid, login, None, credential_id, name)
-        return None
-
     def _policies(self, row, lineage_ids):
         """The policies that apply, compiled: baseline, user's, key's, its ancestors'."""
         known = row["known"] or {}
         baseline = row["settings"].get("api_guard.baseline_policy_id")
-        wanted = [str(policy_id) for policy_id in (baseline, row["api_policy_id"], *lineage_ids) if policy_id]
+        wanted = [str(policy_id) for policy_id in (baseline, row["user_policy_id"], *lineage_ids) if policy_id]
         policies = [self._policy(known.get(policy_id)) for policy_id in dict.fromkeys(wanted)]
         if row["settings"].get("api_guard.refuse_rpc_passwords") in ("True", "1", "true"):
             policies.append(Policy(self.env._("Settings"), refuses_passwords=True))
@@ -216,9 +173,10 @@ class ApiIdentity(models.AbstractModel):
         except ValueError:
             return Policy.unreadable(name)
 
-    def _rows(self, query, **parameters):
-        """Rows as dicts; at least one, which holds the settings."""
-        self.env.cr.execute(query, {"settings": list(SETTINGS), **parameters})
+    def _rows(self, by, wanted):
+        """Rows of `api_guard_identify` as dicts; the last one holds at least the settings."""
+        wanted = None if wanted is None else str(wanted)
+        self.env.cr.execute("SELECT * FROM api_guard_identify(%s, %s)", [by, wanted])
         return self.env.cr.dictfetchall()
 
 
