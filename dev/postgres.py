@@ -189,12 +189,14 @@ def _server_programs(home):
     wheel = _wheel()
     if home == DEV:
         return wheel / "bin"
-    copy = home / "pginstall"
+    copy = home / "server"
     if not (copy / ".complete").exists():
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(wheel, copy, symlinks=True)
+        # The programs find their libraries in a folder beside the package's.
+        for folder in (wheel, wheel.parents[1] / f"{wheel.parent.name}.libs"):
+            shutil.copytree(folder, copy / folder.relative_to(wheel.parents[1]), symlinks=True)
         (copy / ".complete").touch()
-    return copy / "bin"
+    return copy / wheel.relative_to(wheel.parents[1]) / "bin"
 
 
 def _give(folder):

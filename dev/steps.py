@@ -153,6 +153,8 @@ def main_or_stop(main):
     except KeyboardInterrupt:
         say("\nStopped.")
         sys.exit(130)
+    except PermissionError as error:
+        sys.exit(f"✘ {error.filename} belongs to another user: was an earlier run root's?")
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
