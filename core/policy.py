@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 from hashlib import sha256
 from typing import Any
@@ -87,15 +88,15 @@ def compile_policy(document: str) -> Policy:
         if content.pop("version") != DOCUMENT_VERSION:
             raise ValueError("unknown version")
         policy = Policy(
-            name=content.pop("name"),
+            name=_typed(content.pop("name"), str),
             enforced={"enforce": True, "monitor": False}[content.pop("mode")],
-            networks=_networks(content.pop("networks", ())),
+            networks=_networks(content.pop("networks", [])),
             doors=_doors(content.pop("doors", None)),
             scopes=_scopes(content.pop("scopes", None)),
-            max_age_days=content.pop("max_age_days", None),
-            max_idle_days=content.pop("max_idle_days", None),
+            max_age_days=_days(content.pop("max_age_days", None)),
+            max_idle_days=_days(content.pop("max_idle_days", None)),
             window=_window(content.pop("window", None)),
-            refuses_passwords=content.pop("refuse_passwords", False),
+            refuses_passwords=_typed(content.pop("refuse_passwords", False), bool),
             detail=_detail(content.pop("detail", None)),
         )
     except (AttributeError, KeyError, TypeError, ValueError, pytz.UnknownTimeZoneError) as error:
@@ -105,30 +106,54 @@ def compile_policy(document: str) -> Policy:
     return policy
 
 
+def _typed(value: Any, kind: type) -> Any:
+    # a value of another type would be met at a call, as an error or as no restriction at all
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _within(value: Any, least: int, greatest: int) -> int:
+    if not least <= _typed(value, int) <= greatest:
+        raise ValueError(f"{value} is not between {least} and {greatest}")
+    return value
+
+
 def _networks(rules: list[list[str]]) -> NetworkRules:
     split: dict[str, list[Any]] = {"allow": [], "deny": []}
-    for action, network in rules:
+    for action, network in _typed(rules, list):
         split[action].append(parse_network(network))
     return NetworkRules(tuple(split["allow"]), tuple(split["deny"]))
 
 
 def _doors(codes: list[str] | None) -> frozenset[Door] | None:
-    return None if codes is None else frozenset(Door(code) for code in codes)
+    return None if codes is None else frozenset(Door(code) for code in _typed(codes, list))
 
 
 def _scopes(lines: list[list[Any]] | None) -> tuple[ScopeLine, ...] | None:
-    if lines is None:
-        return None
-    return tuple(
-        ScopeLine(pattern, frozenset(Operation(name) for name in operations), frozenset(methods))
-        for pattern, operations, methods in lines
+    return None if lines is None else tuple(_scope_line(*line) for line in _typed(lines, list))
+
+
+def _scope_line(pattern: str, operations: list[str], methods: list[str]) -> ScopeLine:
+    return ScopeLine(
+        _typed(pattern, str),
+        frozenset(Operation(name) for name in _typed(operations, list)),
+        frozenset(_typed(method, str) for method in _typed(methods, list)),
     )
 
 
-def _window(content: Mapping[str, Any] | None) -> Window | None:
-    if content is None:
-        return None
-    return Window(frozenset(content["days"]), content["start"], content["end"], pytz.timezone(content["zone"]))
+def _days(value: int | None) -> int | None:
+    return None if value is None else _within(value, 1, timedelta.max.days)
+
+
+def _window(content: dict[str, Any] | None) -> Window | None:
+    return None if content is None else _window_of(**content)
+
+
+def _window_of(days: list[int], start: int, end: int, zone: str) -> Window:
+    last = 24 * 60 - 1
+    weekdays = frozenset(_within(day, 0, 6) for day in _typed(days, list))
+    return Window(weekdays, _within(start, 0, last), _within(end, 0, last), pytz.timezone(zone))
 
 
 def _detail(value: str | None) -> Detail | None:

@@ -1,0 +1,122 @@
+"""Is a policy's document read exactly, or not at all?"""
+
+import json
+from ipaddress import ip_network
+
+import pytz
+from odoo.tests.common import BaseCase
+
+from ...core.call import Door, Operation
+from ...core.lifetime import Window
+from ...core.network import NetworkRules
+from ...core.policy import Detail, Policy, compile_policy, fingerprint, least_detail, write_document
+from ...core.scope import ScopeLine
+from .common import a_policy
+
+WINDOW = {"days": [0, 6], "start": 540, "end": 1020, "zone": "Europe/Paris"}
+# fmt: off
+SECTIONS = [
+    ("mode", "monitor", {"enforced": False}),
+    ("mode", "enforce", {"enforced": True}),
+    ("networks", [], {"networks": NetworkRules()}),
+    ("networks", [["allow", "10.1.2.3/8"]], {"networks": NetworkRules((ip_network("10.0.0.0/8"),))}),
+    ("networks", [["deny", "::1"]], {"networks": NetworkRules((), (ip_network("::1/128"),))}),
+    ("doors", None, {"doors": None}),
+    ("doors", [], {"doors": frozenset()}),
+    ("doors", ["json2", "json2"], {"doors": frozenset({Door.JSON2})}),
+    ("scopes", None, {"scopes": None}),
+    ("scopes", [], {"scopes": ()}),
+    ("scopes", [["x", [], []]], {"scopes": (ScopeLine("x", frozenset()),)}),
+    (
+        "scopes", [["x.*", ["read", "execute"], ["run"]]],
+        {"scopes": (ScopeLine("x.*", frozenset({Operation.READ, Operation.EXECUTE}), frozenset({"run"})),)},
+    ),
+    ("max_age_days", 1, {"max_age_days": 1}),
+    ("max_idle_days", 999_999_999, {"max_idle_days": 999_999_999}),
+    ("window", None, {"window": None}),
+    ("window", WINDOW, {"window": Window(frozenset({0, 6}), 540, 1020, pytz.timezone("Europe/Paris"))}),
+    ("refuse_passwords", False, {"refuses_passwords": False}),
+    ("refuse_passwords", True, {"refuses_passwords": True}),
+    ("detail", None, {"detail": None}),
+    ("detail", "values", {"detail": Detail.VALUES}),
+]
+#: What must not be taken for a policy: an error that is met here is not met in a call, and nothing
+#: that restricts is dropped because it is misspelt.
+UNREADABLE = [
+    ("version", None), ("version", 0), ("version", 2), ("version", "1"),
+    ("name", None), ("name", 5), ("name", ["P"]),
+    ("mode", None), ("mode", "Enforce"), ("mode", ""), ("mode", True), ("mode", []),
+    ("networks", None), ("networks", ""), ("networks", {}), ("networks", ["10.0.0.0/8"]), ("networks", [["allow"]]),
+    ("networks", [["permit", "10.0.0.0/8"]]), ("networks", [["allow", "10.0.0.0/33"]]), ("networks", [["allow", 5]]),
+    ("networks", [["allow", "10.0.0.0/8", "x"]]),
+    ("doors", "json2"), ("doors", ""), ("doors", {}), ("doors", ["json3"]), ("doors", [None]), ("doors", [[]]),
+    ("scopes", ""), ("scopes", {}), ("scopes", ["x"]), ("scopes", [["x", ["read"]]]),
+    ("scopes", [[None, ["read"], []]]),
+    ("scopes", [["x", "read", []]]), ("scopes", [["x", ["READ"], []]]), ("scopes", [["x", ["execute"], "run"]]),
+    ("scopes", [["x", ["execute"], [5]]]), ("scopes", [["x", ["read"], [], []]]),
+    ("max_age_days", 0), ("max_age_days", -1), ("max_age_days", "30"), ("max_age_days", 1.5), ("max_age_days", True),
+    ("max_age_days", 1_000_000_000), ("max_idle_days", 0), ("max_idle_days", "30"), ("max_idle_days", 1_000_000_000),
+    ("window", []), ("window", "always"), ("window", {}), ("window", {**WINDOW, "holidays": True}),
+    ("window", {**WINDOW, "days": [7]}), ("window", {**WINDOW, "days": [-1]}), ("window", {**WINDOW, "days": ["0"]}),
+    ("window", {**WINDOW, "days": "01"}), ("window", {**WINDOW, "start": 1440}), ("window", {**WINDOW, "start": -1}),
+    ("window", {**WINDOW, "end": 1440}), ("window", {**WINDOW, "end": None}), ("window", {**WINDOW, "start": 9.5}),
+    ("window", {**WINDOW, "zone": "Europe/Atlantis"}), ("window", {**WINDOW, "zone": None}),
+    ("window", {**WINDOW, "zone": 1}),
+    ("refuse_passwords", None), ("refuse_passwords", 1), ("refuse_passwords", "no"),
+    ("detail", ""), ("detail", "all"), ("detail", []),
+    ("limits", []), ("Doors", ["json2"]), ("", None),
+]
+NO_DOCUMENTS = ["", " ", "{", "null", "[]", "5", '"P"', "{}", "\x00", '{"version":1}', '{"version":1,"name":"P"}']
+# fmt: on
+
+
+class TestPolicy(BaseCase):
+    def test_a_document_without_sections_restricts_nothing(self):
+        self.assertEqual(a_policy("P"), Policy("P"))
+        self.assertTrue(a_policy("P").readable)
+
+    def test_each_section_is_compiled(self):
+        for section, value, expected in SECTIONS:
+            with self.subTest(section, value=value):
+                self.assertEqual(a_policy(**{section: value}), Policy("P", **expected))
+
+    def test_what_is_not_understood_is_an_error(self):
+        good = {"version": 1, "name": "P", "mode": "enforce"}
+        compile_policy(json.dumps(good))
+        for section, value in UNREADABLE:
+            with self.subTest(section, value=value), self.assertRaises(ValueError):
+                compile_policy(json.dumps({**good, section: value}))
+
+    def test_what_is_no_document_is_an_error(self):
+        for text in NO_DOCUMENTS:
+            with self.subTest(text), self.assertRaises(ValueError):
+                compile_policy(text)
+
+    def test_an_unreadable_policy_says_so_and_is_enforced(self):
+        policy = Policy.unreadable("Broken")
+        self.assertEqual((policy.name, policy.readable, policy.enforced), ("Broken", False, True))
+
+    def test_a_compiled_policy_can_be_kept_in_a_set(self):
+        self.assertEqual(len({a_policy(window=WINDOW, doors=["json2"]), a_policy(doors=["json2"], window=WINDOW)}), 1)
+
+    def test_a_document_is_written_byte_by_byte_alike(self):
+        self.assertEqual(write_document({"b": [1, 2], "a": "é"}), '{"a":"é","b":[1,2]}')
+        self.assertEqual(write_document({"a": "é", "b": [1, 2]}), '{"a":"é","b":[1,2]}')
+
+    def test_a_fingerprint_stays_what_it_was(self):
+        # Rows of a database in use hold it: another one would read every policy as changed.
+        document = write_document({"version": 1, "name": "é", "mode": "enforce"})
+        self.assertEqual(fingerprint(document), "67913ca7d94485eb061d88bbba27dcb6")
+
+    def test_the_least_detail_is_kept(self):
+        # fmt: off
+        cases = [
+            ([], Detail.NAMES), ([None], Detail.NAMES), (["values"], Detail.VALUES), (["values", None], Detail.VALUES),
+            (["values", "names"], Detail.NAMES), (["names", "none"], Detail.NONE), (["none", "values"], Detail.NONE),
+        ]
+        # fmt: on
+        for details, expected in cases:
+            with self.subTest(details):
+                policies = tuple(a_policy(detail=detail) for detail in details)
+                self.assertIs(least_detail(policies), expected)
+        self.assertIs(least_detail((), Detail.NONE), Detail.NONE)
