@@ -83,6 +83,7 @@ class ScopeLine:
 
     @property
     def is_exact(self) -> bool:
+        """Does the pattern name one model or route, and nothing below it?"""
         return not self.pattern.endswith("*")
 
     def names(self, model: str) -> bool:

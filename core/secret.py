@@ -47,9 +47,14 @@ def read_check(secret: str, stored: str, check: str | None) -> bool | None:
     True
     """
     mark, _, digest = (check or "").partition(":")
-    if not digest or not compare_digest(mark, _mark(stored)):
+    if not digest or not _same(mark, _mark(stored)):
         return None
-    return compare_digest(digest, _digest(secret, stored))
+    return _same(digest, _digest(secret, stored))
+
+
+def _same(one: str, other: str) -> bool:
+    # as bytes: of texts it takes ASCII alone, and a damaged check is not to fail but to say nothing
+    return compare_digest(one.encode("utf-8", "replace"), other.encode())
 
 
 def _mark(stored: str) -> str:
