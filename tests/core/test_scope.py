@@ -1,0 +1,107 @@
+"""What does a line of a scope grant?
+
+What follows from it for a call is in `test_decide`.
+"""
+
+from odoo.tests.common import BaseCase
+
+from ...core.call import Operation, Target
+from ...core.scope import GUARD_MODELS, PROTECTED_MODELS, ScopeLine, covered, is_protected
+
+READ, WRITE, CREATE, EXECUTE = Operation.READ, Operation.WRITE, Operation.CREATE, Operation.EXECUTE
+
+# fmt: off
+NAMES = [
+    ("res.partner", "res.partner", True),
+    ("res.partner", "res.partner.bank", False),
+    ("res.partner", "res.partne", False),
+    ("res.partner", "Res.Partner", False),
+    ("res.*", "res.partner", True),
+    ("res.*", "res.partner.bank", True),
+    ("res.*", "res.", True),
+    ("res.*", "res", False),
+    ("res.*", "resource.calendar", False),
+    ("*", "res.partner", True),
+    ("*", "", True),
+    ("*", "/web", False),
+    ("*.line", "sale.order.line", False),  # a star stands at the end, or for itself
+    ("*.line", "*.line", True),
+    ("/*", "/web", True),
+    ("/*", "/", True),
+    ("/*", "web", False),
+    ("/web/*", "/web/x/y", True),
+    ("/web/*", "/web", False),
+    ("/web", "/web", True),
+    ("/web", "/web/", False),
+    ("", "", True),
+    ("", "res.partner", False),
+]
+# fmt: on
+
+
+class TestScope(BaseCase):
+    def test_a_pattern_names(self):
+        for pattern, model, expected in NAMES:
+            with self.subTest(pattern=pattern, model=model):
+                self.assertEqual(ScopeLine(pattern, frozenset()).names(model), expected)
+
+    def test_only_what_ends_in_a_star_is_no_exact_name(self):
+        for pattern, expected in (("res.partner", True), ("res.*", False), ("*", False), ("*.line", True), ("", True)):
+            with self.subTest(pattern):
+                self.assertEqual(ScopeLine(pattern, frozenset()).is_exact, expected)
+
+    def test_a_line_grants_its_own_operations_alone(self):
+        for granted in Operation:
+            line = ScopeLine("res.partner", frozenset({granted}), frozenset({"run"}))
+            for asked in Operation:
+                with self.subTest(granted=granted, asked=asked):
+                    target = Target("res.partner", "run", frozenset({asked}))
+                    self.assertEqual(line.grants(asked, target), granted is asked)
+
+    def test_a_method_has_to_be_named_on_a_model_and_not_on_a_route(self):
+        for model, method, expected in (("x", "run", True), ("x", "ru", False), ("/x", "run", True), ("/x", "", True)):
+            with self.subTest(model=model, method=method):
+                line = ScopeLine(model, frozenset({EXECUTE}), frozenset({"run"}))
+                self.assertEqual(line.grants(EXECUTE, Target(model, method, frozenset({EXECUTE}))), expected)
+
+    def test_reading_is_protected_only_where_the_values_are_secrets(self):
+        unreadable = {model for model in PROTECTED_MODELS | GUARD_MODELS if is_protected(model, READ)}
+        self.assertEqual(unreadable, {"ir.config_parameter"})
+
+    def test_all_else_is_protected_on_protected_models_and_on_no_other(self):
+        for operation in set(Operation) - {READ}:
+            with self.subTest(operation):
+                self.assertTrue(all(is_protected(model, operation) for model in PROTECTED_MODELS | GUARD_MODELS))
+                self.assertFalse(is_protected("res.partner", operation))
+
+    def test_every_operation_has_to_be_covered(self):
+        read, write = (ScopeLine("x", frozenset({operation})) for operation in (READ, WRITE))
+        both = Target("x", "m", frozenset({READ, WRITE}))
+        for lines, expected in (([], False), ([read], False), ([write], False), ([read, write], True)):
+            with self.subTest(len(lines)):
+                self.assertEqual(covered(both, lines), expected)
+                self.assertEqual(covered(both, iter(lines)), expected)
+
+    def test_authenticating_needs_no_scope_and_lifts_none(self):
+        for operations, expected in (({Operation.AUTHENTICATE}, True), ({Operation.AUTHENTICATE, READ}, False)):
+            with self.subTest(expected):
+                self.assertEqual(covered(Target("x", "m", frozenset(operations)), []), expected)
+
+    def test_the_guard_and_what_runs_code_are_kept_apart(self):
+        self.assertFalse(PROTECTED_MODELS & GUARD_MODELS)
+
+    def test_models_through_which_rights_are_gained_are_protected(self):
+        # Literal, so that taking one away is seen in review.
+        self.assertLessEqual(
+            {
+                "base.automation", "change.password.own", "change.password.user", "change.password.wizard",
+                "ir.actions.report", "ir.actions.server", "ir.asset", "ir.config_parameter", "ir.cron", "ir.default",
+                "ir.model", "ir.model.access", "ir.model.fields", "ir.module.module", "ir.rule", "ir.ui.view",
+                "mail.template", "res.config.settings", "res.groups", "res.users", "res.users.apikeys",
+                "res.users.apikeys.description", "res.users.identitycheck",
+            },
+            PROTECTED_MODELS,
+        )  # fmt: skip
+        self.assertLessEqual(
+            {"api.credential", "api.policy", "api.policy.network", "api.scope", "api.scope.line"}, GUARD_MODELS
+        )
