@@ -8,6 +8,7 @@ from . import api_policy
 from . import api_credential
 from . import api_reason
 from . import api_audit_entry
+from . import base
 from . import ir_config_parameter
 from . import ir_http
 from . import ir_module_module

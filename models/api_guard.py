@@ -256,9 +256,21 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _require_configuration_right(cls, env):
         if not cls._may_configure(env):
-            exchange = of_cursor(env.cr)
-            exchange.verdict = Deny(Reason.GUARD_CONFIGURATION)
-            raise Refused(exchange.verdict, exchange.request_id)
+            raise cls._refused_inside(of_cursor(env.cr), Deny(Reason.GUARD_CONFIGURATION))
+
+    @classmethod
+    def _judge_nested(cls, exchange, model, operation):
+        """The refusal of what a running method does to another model by its caller's rights, or None."""
+        call = exchange.call
+        nested = replace(call, target=Target(model, call.target.method, frozenset({operation})))
+        verdict = decide(nested, exchange.identity.policies)
+        return verdict if isinstance(verdict, Deny) else None
+
+    @classmethod
+    def _refused_inside(cls, exchange, deny):
+        """The exception that ends a running method, noted as the verdict on the whole call."""
+        exchange.verdict = deny
+        return Refused(deny, exchange.request_id)
 
     @classmethod
     def _minting_credential(cls, env):
