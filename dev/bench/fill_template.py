@@ -1,4 +1,5 @@
 """Code for `odoo shell`: what all databases of the benchmark have in common. Fictitious throughout."""
+# ruff: noqa: F821  what the shell and `variants.py` provide
 
 from odoo import Command
 

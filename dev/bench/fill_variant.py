@@ -2,6 +2,7 @@
 
 `VARIANT` and `FIRST_KEYS` (how many keys that are never used before) are set by whoever runs it.
 """
+# ruff: noqa: F821  what the shell and `variants.py` provide
 
 import json
 from datetime import timedelta

@@ -23,20 +23,20 @@ _GRACE = 600  # seconds after which a client that waits for the others gives up
 class Samples:
     """What was measured of one variant: per round, what each client waited, and how long all of it took."""
 
-    rounds: list = field(default_factory=list)  # of lists of milliseconds
+    rounds: dict = field(default_factory=dict)  # number of the round → milliseconds, one for each client
     walls: list = field(default_factory=list)  # seconds from the first byte sent to the last one read
     reused: int = 0  # calls that found their connection still open
 
     @property
     def milliseconds(self):
-        return [ms for round_ in self.rounds for ms in round_]
+        return [ms for times in self.rounds.values() for ms in times]
 
 
 class Load:
     """Some rounds of one case. Use once."""
 
     def __init__(self, case, variants, clients=1, *, rounds=None, seconds=None, first=0, progress=None):
-        """Ends after `rounds` or `seconds`, whichever comes first, but never in the middle of a round."""
+        """Ends after `rounds` or `seconds`, whichever comes first; never within a round, nor before the third."""
         self._case, self._variants, self._clients = case, variants, clients
         self._last = None if rounds is None else first + rounds
         self._seconds, self._progress = seconds, progress
@@ -44,7 +44,7 @@ class Load:
         self._over, self._error = False, None
         self._round = threading.Barrier(clients, action=self._begin_round)
         self._burst = threading.Barrier(clients)
-        self._answers = [[] for _client in range(clients)]  # of (variant, began, ended), as they came
+        self._answers = [[] for _client in range(clients)]  # of (variant, round, began, ended), as they came
         self._reused = [{} for _client in range(clients)]  # variant → calls
         self._until = None
 
@@ -91,10 +91,12 @@ class Load:
     def _one_round(self, client, connections):
         n = self._n
         for variant in rotated(self._variants, n):
+            if (n - self._first) % self._case.every.get(variant.name, 1):
+                continue
             request = self._case.request(variant, client, n)
             self._burst.wait(_GRACE)
             answer = connections[variant.name].send(request)
-            self._answers[client].append((variant.name, answer.began, answer.ended))
+            self._answers[client].append((variant.name, n, answer.began, answer.ended))
             checked(self._case, variant, answer)
 
     def _begin_round(self):
@@ -112,9 +114,9 @@ class Load:
     def _samples(self):
         samples = {variant.name: Samples() for variant in self._variants}
         for burst in zip(*self._answers, strict=True):
-            of = samples[burst[0][0]]
-            of.rounds.append([(ended - began) * 1000 for _name, began, ended in burst])
-            of.walls.append(max(ended for *_rest, ended in burst) - min(began for _name, began, _ended in burst))
+            name, n, *_times = burst[0]
+            samples[name].rounds[n] = [(ended - began) * 1000 for *_which, began, ended in burst]
+            samples[name].walls.append(max(answer[3] for answer in burst) - min(answer[2] for answer in burst))
         for counts in self._reused:
             for name, count in counts.items():
                 samples[name].reused += count

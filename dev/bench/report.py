@@ -78,7 +78,9 @@ def base_name(case):
 
 
 _WORDING = {
-    "p50": "{:.2f} × stock, at most {:.2f}", "p99": "{:+.1f} ms, at most +{:.0f}", "memory": "{:+.1f} MiB, at most +{:.0f}",
+    "p50": "{:.2f} × stock, at most {:.2f}",
+    "p99": "{:+.1f} ms, at most +{:.0f}",
+    "memory": "{:+.1f} MiB, at most +{:.0f}",
 }
 
 
@@ -104,10 +106,16 @@ def _row(case, name, variants):
         f"  {name}", *(f"{of[f'p{share}_ms']:.2f}" for share in (50, 95, 99)), f"{of['calls_per_s']:.1f}",
         "–" if cpu is None else f"{cpu * 1000:.2f}", f"{of['sql_per_call']:.1f}",
         f"{of['pss_mib']:.1f}" if of["pss_mib"] else "–",
-        f"{of['ratio_p50']:.3f}" if "ratio_p50" in of else "",
-        f"{of['ratio_paired']:.2f} ({of['ratio_paired_p10']:.2f}–{of['ratio_paired_p90']:.2f})" if "ratio_p50" in of else "",
+        *_ratio_cells(of),
         _mark(case, variants) if name == GUARD else "",
     ]
+
+
+def _ratio_cells(of):
+    if "ratio_p50" not in of:
+        return "", ""
+    spread = f"{of['ratio_paired_p10']:.2f}–{of['ratio_paired_p90']:.2f}"
+    return f"{of['ratio_p50']:.3f}", f"{of['ratio_paired']:.2f} ({spread})"
 
 
 def _mark(case, variants):
@@ -134,7 +142,10 @@ def secret_table(described):
         for kind, of in kinds.items():
             rows.append([f"{variant} {kind}", *(f"{of[f'p{share}_ms']:.2f}" for share in (5, 25, 50, 75, 95)),
                          f"{of['overlap']:.3f}", str(of["calls"])])
-    return f"{table(rows)}\nOverlap with `unknown`; in the line of `unknown` that of its own halves, which is what chance leaves."
+    return (
+        f"{table(rows)}\n"
+        "Overlap with `unknown`; in the line of `unknown` that of its own halves, which is what chance leaves."
+    )
 
 
 # ---------------------------------------------------------------------- files
@@ -160,14 +171,15 @@ def _markdown(results):
     yield "# What a call costs, with and without API Guard\n"
     yield (
         f"Written by `make bench` on {results['date']}: {on['cpu']}, {on['cores']} cores, {on['memory_gib']} GiB, "
-        f"{on['system']}, Python {on['python']}, PostgreSQL {on['postgresql']} (fsync {on['fsync']}, synchronous_commit "
-        f"{on['synchronous_commit']}), Odoo {on['odoo']}, auditlog {on['auditlog']}, {on['workers']} workers each.\n"
+        f"{on['system']}, Python {on['python']}, PostgreSQL {on['postgresql']} (fsync {on['fsync']}, "
+        f"synchronous_commit {on['synchronous_commit']}), Odoo {on['odoo']}, auditlog {on['auditlog']}, "
+        f"{on['workers']} workers each.\n"
     )
     yield (
         "Stock Odoo, the same with API Guard (three policies per call, networks, a scope of twenty lines, names of "
-        "arguments in the entry) and the same with OCA's auditlog (full logging of `res.partner`), asked in turn, call "
-        "by call. × stock: of the medians; 10–90 %: of the ratios within each round. CPU: of Odoo's HTTP workers. SQL: as "
-        f"Odoo counts statements. Connections: {_connections(results)}.\n"
+        "arguments in the entry) and the same with OCA's auditlog (full logging of `res.partner`), asked in turn, "
+        "call by call. × stock: of the medians; 10–90 %: of the ratios within each round. CPU: of Odoo's HTTP workers. "
+        f"SQL: as Odoo counts statements. Connections: {_connections(results)}.\n"
     )
     yield "## Budgets\n\n| case | what | measured | |\n|---|---|---|---|"
     yield from (f"| {' | '.join(line)} |" for line in verdict_lines(results["cases"]))

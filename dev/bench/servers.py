@@ -37,6 +37,11 @@ def used(server, before, calls):
 
 
 def _cpu_seconds(pid):
+    """User and system time of a process: in nanoseconds where the kernel tells, else in ticks of 10 ms."""
+    with contextlib.suppress(OSError):
+        tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+        if nanoseconds := sum(int(task.read_text().split()[0]) for task in tasks):
+            return nanoseconds / 1e9
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICK
 

@@ -23,7 +23,7 @@ from . import auditlog
 STOCK, GUARD, AUDITLOG = "stock", ADDON, "auditlog"
 VARIANTS = (STOCK, GUARD, AUDITLOG)
 WORKERS = 2
-LOGIN, PASSWORD = "bench", "bench-password"  # noqa: S105  of a database that lives for minutes
+LOGIN, PASSWORD = "bench", "bench-password"  # of databases that live for minutes
 
 HERE = Path(__file__).parent
 MODULES = ("base_setup", "web", "rpc")  # what the addon needs, so that the addon is all that differs
