@@ -1,3 +1,4 @@
+from . import test_collection
 from . import test_credential
 from . import test_policy_document
 from .core import test_decide
@@ -6,6 +7,8 @@ from .core import test_lifetime
 from .core import test_network
 from .core import test_operation
 from .core import test_policy
+from .core import test_properties
+from .core import test_purity
 from .core import test_redact
 from .core import test_scope
 from .core import test_secret

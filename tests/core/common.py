@@ -18,7 +18,7 @@ NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 
 #: The same examples on each run, in as much time as they take, and nothing kept on disk.
-examples = settings(deadline=None, derandomize=True, database=None, max_examples=200)
+examples = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 
 
 def utc(text):
