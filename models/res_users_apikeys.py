@@ -91,7 +91,8 @@ class ResUsersApikeysShow(models.AbstractModel):
     snippet_python = fields.Text("Python", readonly=True, compute="_compute_snippets")
     snippet_javascript = fields.Text("JavaScript", readonly=True, compute="_compute_snippets")
 
-    @api.depends("key")
+    # depends on no field: Odoo sets off no computation on an abstract model, only what depends on nothing is read
+    @api.depends_context("uid")
     def _compute_snippets(self):
         url, database, login = self.get_base_url(), self.env.cr.dbname, self.env.user.login
         for show in self:
