@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
-# Odoo ends the first line that it logs in a request with: statements, seconds in SQL, seconds elsewhere.
-# For a request that logs nothing earlier, that is the access line.
+# Odoo ends its access line with: statements, seconds in SQL, seconds elsewhere.
 _PERF = re.compile(rb" (\d+) \d+\.\d{3} \d+\.\d{3}\r?$", re.MULTILINE)
 
 
@@ -53,7 +52,11 @@ def _statements(server, start, end):
 
 
 def _pss_mib(pid):
-    """The worker's own memory and its share of what it shares with others; None where the kernel keeps it secret."""
+    """The worker's own memory and its share of what it shares with others; None where the kernel keeps it secret.
+
+    A worker's first full garbage collection makes most of what it shared its own, 10 to 15 MiB at
+    once, and comes after some hundred calls: compare after a full run, not after a quick one.
+    """
     with contextlib.suppress(OSError):
         found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
         return int(found[1]) / 1024 if found else None
