@@ -136,7 +136,7 @@ def error_body(error, exchange):
         body["error"] = "business_error"
     elif isinstance(error, HTTPException):
         body["name"] = f"{type(error).__module__}.{type(error).__name__}"
-        body["error"] = "bad_request"
+        body["error"] = "invalid_token" if error.code == 401 else "bad_request"
     else:
         body["error"] = "server_error"
     body["request_id"] = exchange.request_id
