@@ -111,7 +111,10 @@ def read_xmlrpc(answer):
 def post_jsonrpc(url, path, params, headers=()):
     body = json.dumps({"jsonrpc": "2.0", "method": "call", "id": 1, "params": params}).encode()
     answer = send(url, path, body, {"Content-Type": "application/json", **dict(headers)})
-    content = json.loads(answer.body)
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return replace(answer, refusal=answer.body.decode(errors="replace"), code=answer.status)
     if "error" in content:
         data = content["error"].get("data", {})
         told = f"(request {data['request_id']})" if data.get("request_id") else ""

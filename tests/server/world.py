@@ -106,16 +106,31 @@ class World(Database):
     def key(self, uid=None, key_scope=None, **sections):
         """A fresh key of the plain user, or of `uid`, with a policy of its own if sections of one are given."""
         secret, uid = os.urandom(20).hex(), uid or self.uid
-        key_id = self.value(
+        self.rows(
             "INSERT INTO res_users_apikeys (name, user_id, scope, expiration_date, key, index)"
-            " VALUES (%s, %s, %s, now() AT TIME ZONE 'utc' + interval '1 day', %s, %s) RETURNING id",
+            " VALUES (%s, %s, %s, now() AT TIME ZONE 'utc' + interval '1 day', %s, %s)",
             f"key {next(self._numbers)}", uid, key_scope, _KEY_HASH.hash(secret), secret[:8],
         )
-        credential_id = self.value("SELECT id FROM api_credential WHERE apikey_id = %s", key_id)
-        key = Key(secret, uid, key_id, credential_id)
+        key = self._of_secret(secret)
         if sections:
             self.bind(key, self.policy(**sections))
         return key
+
+    def minted(self, web, password, name, policy_id=False):
+        """A key made in Preferences by whoever sits at `web`; nobody used it yet."""
+        [wizard] = web.call("res.users.apikeys.description", "create", [
+            {"name": name, "duration": "1", "policy_id": policy_id}])
+        shown = web.call("res.users.apikeys.description", "make_key", [wizard])
+        if shown["res_model"] == "res.users.identitycheck":  # asked for once in ten minutes
+            shown = web.call("res.users.identitycheck", "run_check", [shown["res_id"]], context={"password": password})
+        return self._of_secret(shown["context"]["default_key"])
+
+    def _of_secret(self, secret):
+        row = self.rows(
+            "SELECT k.id, k.user_id, c.id AS credential_id FROM res_users_apikeys k"
+            " JOIN api_credential c ON c.apikey_id = k.id WHERE k.index = %s", secret[:8],
+        )[0]
+        return Key(secret, row["user_id"], row["id"], row["credential_id"])
 
     def bind(self, key, policy_id):
         self.web.call("api.credential", "write", [key.credential_id], {"policy_id": policy_id})
@@ -169,7 +184,8 @@ class World(Database):
         assert request_id, f"the answer names no request: {answer.status} {answer.body[:300]}"
         assert answer.told_id in (None, request_id), "header and text name different requests"
         found = self.entries(request_id)
-        assert len(found) == 1, f"{len(found)} entries for {request_id}"
+        told = [(row["outcome"], row["reason"], row["committed"], row["error_class"], row["status"]) for row in found]
+        assert len(found) == 1, f"{len(found)} entries for {request_id}: {told}"
         return found[0]
 
 
