@@ -35,6 +35,14 @@ SECTIONS = [
     ("max_idle_days", 999_999_999, {"max_idle_days": 999_999_999}),
     ("window", None, {"window": None}),
     ("window", WINDOW, {"window": Window(frozenset({0, 6}), 540, 1020, pytz.timezone("Europe/Paris"))}),
+    (
+        "window", {"days": [], "start": 1439, "end": 0, "zone": "UTC"},
+        {"window": Window(frozenset(), 1439, 0, pytz.utc)},
+    ),
+    (
+        "window", {"days": [], "start": 0, "end": 1439, "zone": "UTC"},
+        {"window": Window(frozenset(), 0, 1439, pytz.utc)},
+    ),
     ("refuse_passwords", False, {"refuses_passwords": False}),
     ("refuse_passwords", True, {"refuses_passwords": True}),
     ("detail", None, {"detail": None}),

@@ -109,11 +109,29 @@ class TestRedact(BaseCase):
         self.assertEqual(kept, {**{str(n): "number" for n in full}, CUT: f"{CUT} 2 more"})
 
     def test_deep_values_are_cut(self):
-        value = "end"
-        for _level in range(MAX_DEPTH + 1):
-            value = [value]
-        self.assertEqual(redact(value, Detail.VALUES), "[" * MAX_DEPTH + f'"{CUT}"' + "]" * MAX_DEPTH)
-        self.assertIn("end", redact(value[0], Detail.VALUES))
+        shapes = [
+            (Detail.VALUES, lambda inner: [inner], "[", "]", '"end"'),
+            (Detail.VALUES, lambda inner: {"a": inner}, '{"a": ', "}", '"end"'),
+            (Detail.NAMES, lambda inner: {"a": inner}, '{"a": ', "}", '"text"'),
+        ]
+        for detail, wrap, opening, closing, end in shapes:
+            with self.subTest(opening, detail=detail):
+                value = "end"
+                for _level in range(MAX_DEPTH):
+                    value = wrap(value)
+                self.assertEqual(redact(value, detail), opening * MAX_DEPTH + end + closing * MAX_DEPTH)
+                self.assertEqual(redact(wrap(value), detail), opening * MAX_DEPTH + f'"{CUT}"' + closing * MAX_DEPTH)
+
+    def test_names_in_deep_lists_are_cut(self):
+        value = 5
+        for _level in range(3):
+            value = [{"a": value}]
+        self.assertEqual(redact(value, Detail.NAMES), '[{"a": [{"a": [{"a": "number"}]}]}]')
+        self.assertEqual(redact([{"a": value}], Detail.NAMES), '[{"a": [{"a": [{"a": "…"}]}]}]')
+
+    def test_the_bounds_are_these(self):
+        # An administrator who sizes the log's disk counts on them.
+        self.assertEqual((MAX_TEXT, MAX_ITEMS, MAX_DEPTH, MAX_TOTAL), (256, 40, 6, 4000))
 
     def test_a_value_that_holds_itself_comes_to_an_end(self):
         rows, mapping = [], {}
