@@ -2,7 +2,8 @@
 
 One server with one worker is asked the same thing over and over while py-spy looks on, twice: once
 for a flame graph, once for the tables below. Waiting for PostgreSQL counts, waiting for a call does
-not; in the flame graph, click on `process_request` to be rid of the latter.
+not; in the flame graph, click on `process_request` to be rid of the latter. On a busy machine
+py-spy tends to look when the worker waits, and overstates waiting.
 """
 
 import argparse
@@ -181,9 +182,9 @@ class Profile:
         for function in set(functions):
             self.total[function] += ms
         # What a frame of the addon does not hand back to Odoo's own work is the addon's doing.
-        guard = [at for at, function in enumerate(functions) if function.origin == ADDON]
-        if guard and not _hands_over(functions[guard[-1]]):
-            self.under_guard[functions[guard[-1]]] += ms
+        at = max((at for at, function in enumerate(functions) if function.origin == ADDON), default=None)
+        if at is not None and not _hands_over(functions[at], next(iter(functions[at + 1:]), None)):
+            self.under_guard[functions[at]] += ms
 
 
 @dataclass(frozen=True)
@@ -209,15 +210,19 @@ def _function(frame):
     return Function(parts["name"], f"{place}:{parts['line']}" if parts["line"] else place, origin)
 
 
-# Frames of the addon that wrap Odoo's own work: what runs below them without another frame of ours is Odoo's.
-# The commit is not among them: Odoo's own commit of a call that only reads costs next to nothing, but the one that
-# carries the entry waits for the disk. (For a call that writes, Odoo would have waited as well.)
-_WRAPPERS = {"__call__", "_dispatch", "_post_dispatch", "_pre_dispatch", "_handle_error", "_auth_method_bearer",
-             "dispatch", "execute_cr", "execute", "dispatch_rpc", "answer", "cursor", "check_password"}
+def _hands_over(function, below):
+    """Does this frame of the addon only pass on to the function of Odoo that it overrides or wraps?
+
+    The commit does not count as such: Odoo's own commit of a call that only reads costs next to
+    nothing, but the one that carries the entry waits for the disk. (For a call that writes, Odoo
+    would have waited as well.)
+    """
+    name = _bare(function)
+    return name == "check_password" or (below is not None and name != "commit" and name == _bare(below))
 
 
-def _hands_over(function):
-    return function.name.rpartition(".")[2] in _WRAPPERS
+def _bare(function):
+    return function.name.rpartition(".")[2]
 
 
 def _tell(profile):
