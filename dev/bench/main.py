@@ -83,6 +83,8 @@ class Bench:
                 self._parts.pop(0)
             self._check_entries(variants, before)
         self._progress.end()
+        if self._cases:
+            say(f"\nBudgets\n{report.table([list(line) for line in report.verdict_lines(self._cases)])}")
         return results
 
     def _plan(self, wanted):
