@@ -80,6 +80,16 @@ class ApiAuditEntry(models.Model):
     _order = "id desc"
     _rec_name = "request_id"
 
+    @property
+    def _table_query(self):
+        """The table, with no user where the user was deleted: what the ORM cannot find it refuses to show at all."""
+        columns = SQL(", ").join(SQL.identifier("entry", name) for name in ("id", *_NAMES) if name != "user_id")
+        return SQL(
+            "SELECT %s, owner.id AS user_id FROM api_audit_entry entry"
+            " LEFT JOIN res_users owner ON owner.id = entry.user_id",
+            columns,
+        )
+
     occurred_at = fields.Datetime("Time", readonly=True)
     request_id = fields.Char(
         "Request ID", readonly=True, help="The answer carried it, as header X-Request-Id and in its text."
