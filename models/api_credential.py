@@ -96,6 +96,7 @@ class ApiCredential(models.Model):
             BEGIN
                 UPDATE api_credential
                    SET apikey_id = NULL,  -- Odoo makes no foreign key to a table that it does not manage
+                       user_id = (SELECT id FROM res_users WHERE id = OLD.user_id),  -- the key may go with its user
                        state = 'revoked',
                        secret_hash = OLD.key,
                        expired = OLD.expiration_date IS NOT NULL
