@@ -84,7 +84,8 @@ class Bench:
             self._check_entries(variants, before)
         self._progress.end()
         if self._cases:
-            say(f"\nBudgets\n{report.table([list(line) for line in report.verdict_lines(self._cases)])}")
+            lines = report.verdict_lines(self._cases, self._options.quick)
+            say(f"\nBudgets\n{report.table([list(line) for line in lines])}")
         return results
 
     def _plan(self, wanted):

@@ -70,7 +70,7 @@ def verdicts(case, variants):
 
 
 def memory_verdict(cases):
-    """The same of the workers' memory, after the last case: only then have all of them collected their garbage."""
+    """The same of the workers' memory, after the last case: it grows in jumps, in each variant at another time."""
     last = list(cases.values())[-1] if cases else {}
     sizes = [last.get(name, {}).get("pss_mib") for name in (GUARD, STOCK)]
     if None in sizes:
@@ -91,12 +91,13 @@ _WORDING = {
 }
 
 
-def verdict_lines(cases):
-    """Each budget as (case, what, how it compares, ok or over)."""
+def verdict_lines(cases, is_quick=False):
+    """Each budget as (case, what, how it compares, ok or over). A quick run is too short to judge memory by."""
     found = [(case, *verdict) for case, variants in cases.items() for verdict in verdicts(case, variants)]
     found += [("all, at the end", *verdict) for verdict in memory_verdict(cases)]
     for case, what, measured, budget, kept in found:
-        yield case, what, _WORDING[what].format(measured, budget), "ok" if kept else "over"
+        verdict = "ok" if kept else "over"
+        yield case, what, _WORDING[what].format(measured, budget), "–" if is_quick and what == "memory" else verdict
 
 
 # ---------------------------------------------------------------------- the terminal

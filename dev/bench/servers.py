@@ -54,8 +54,9 @@ def _statements(server, start, end):
 def _pss_mib(pid):
     """The worker's own memory and its share of what it shares with others; None where the kernel keeps it secret.
 
-    A worker's first full garbage collection makes most of what it shared its own, 10 to 15 MiB at
-    once, and comes after some hundred calls: compare after a full run, not after a quick one.
+    Every variant's workers grow by some 12 to 20 MiB at once, at a time of their own in the first
+    thousand calls, probably when the first full garbage collection makes shared pages their own.
+    Until that has happened everywhere, a difference between variants says nothing.
     """
     with contextlib.suppress(OSError):
         found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
