@@ -1,0 +1,133 @@
+import { registry } from "@web/core/registry";
+
+const policy = [
+    { content: "Begin a policy", trigger: ".o_list_button_add", run: "click" },
+    {
+        content: "Name it",
+        trigger: ".o_form_view .oe_title [name=name] input, .o_form_view .oe_title [name=name] textarea",
+        run: "edit Reads contacts",
+    },
+    {
+        content: "Add a scope",
+        trigger: "[name=scope_ids] .o_field_x2many_list_row_add a",
+        run: "click",
+    },
+    {
+        content: "There is none that fits: make one",
+        trigger: ".modal .o_create_button",
+        run: "click",
+    },
+    {
+        content: "Name the scope",
+        trigger: ".modal .oe_title [name=name] input",
+        run: "edit Contacts only",
+    },
+    {
+        content: "Add a line to it",
+        trigger: ".modal [name=line_ids] .o_field_x2many_list_row_add a",
+        run: "click",
+    },
+    {
+        content: "It covers contacts; reading is ticked by default",
+        trigger: ".modal [name=line_ids] .o_selected_row [name=model_pattern] input",
+        run: "edit res.partner",
+    },
+    {
+        content: "Save the scope",
+        trigger: ".modal .o_form_button_save",
+        run: "click",
+    },
+    {
+        content: "The policy says in words what the scope covers",
+        trigger: "body:not(:has(.modal)) [name=scope_ids] td:contains(res.partner: Read)",
+    },
+    { content: "Save the policy", trigger: ".o_form_button_save", run: "click" },
+    { trigger: ".o_form_saved" },
+    { content: "Would this be refused?", trigger: "button[name=action_open_test]", run: "click" },
+    {
+        content: "Reading is allowed",
+        trigger: ".modal .alert-success:contains(Allowed)",
+    },
+    {
+        content: "And writing?",
+        trigger: ".modal [name=method] input",
+        run: "edit write && press Tab",
+    },
+    {
+        content: "The answer changes at once",
+        trigger: ".modal .alert-danger:contains(Not covered by the scope)",
+    },
+    { content: "Close the tester", trigger: ".modal-footer button[special=cancel]", run: "click" },
+    { trigger: "body:not(:has(.modal))" },
+];
+
+const key = [
+    { content: "Open the user's menu", trigger: ".o_user_menu .dropdown-toggle", run: "click" },
+    { content: "My Preferences", trigger: "[data-menu=preferences]", run: "click" },
+    { content: "Security", trigger: "a[role=tab]:contains(Security)", run: "click" },
+    { content: "Add a key", trigger: "button[name=api_key_wizard]", run: "click" },
+    {
+        content: "Odoo asks who this is",
+        trigger: ".modal [name=password] input",
+        run: "edit mia-the-manager",
+    },
+    { trigger: ".modal button:contains(Confirm Password)", run: "click" },
+    {
+        content: "Name the key",
+        trigger: ".modal:contains(New API Key) [name=name] input",
+        run: "edit Report",
+    },
+    {
+        content: "Choose the policy",
+        trigger: ".modal [name=policy_id] input",
+        run: "edit Reads contacts",
+    },
+    { trigger: ".ui-autocomplete a:contains(Reads contacts)", run: "click" },
+    { content: "Make it", trigger: "button[name=make_key]", run: "click" },
+    {
+        content: "The secret, and a command to paste",
+        trigger: ".modal:contains(API Key Ready) [name=snippet_curl] pre:contains(/json/2/)",
+    },
+    { content: "The same in Python", trigger: ".modal a[role=tab]:contains(Python)", run: "click" },
+    { trigger: ".modal [name=snippet_python] pre:contains(urllib.request)" },
+    {
+        content: "And in JavaScript",
+        trigger: ".modal a[role=tab]:contains(JavaScript)",
+        run: "click",
+    },
+    { trigger: ".modal [name=snippet_javascript] pre:contains(await fetch)" },
+    { content: "Done", trigger: ".modal-footer button:contains(Done)", run: "click" },
+    { trigger: "body:not(:has(.modal))" },
+];
+
+registry.category("web_tour.tours").add("api_guard_policy_and_key", {
+    url: "/odoo/api-policies",
+    steps: () => [...policy, ...key],
+});
+
+registry.category("web_tour.tours").add("api_guard_audit_log", {
+    url: "/odoo/api-log",
+    steps: () => [
+        {
+            content: "The allowed call is in the log",
+            trigger: ".o_data_row:contains(Allowed):contains(Report):contains(search_read)",
+        },
+        {
+            content: "And so is the refused one; open it",
+            trigger: ".o_data_row:contains(Refused):contains(Report):contains(write) [name=reason]",
+            run: "click",
+        },
+        {
+            content: "It says what to do",
+            trigger: ".o_form_view .alert-danger:contains(Add a line with this model)",
+        },
+        { content: "Jump to the key", trigger: "[name=credential_id] a", run: "click" },
+        {
+            content: "Which tells what applies, and where it comes from",
+            trigger: "[name=effective_rule] td:contains(Reads contacts)",
+        },
+        { content: "Revoke it", trigger: "button[name=action_revoke]", run: "click" },
+        { trigger: ".modal .modal-footer .btn-primary", run: "click" },
+        { trigger: ".o_statusbar_status .o_arrow_button_current:contains(Revoked)" },
+    ],
+});

@@ -1,0 +1,251 @@
+"""Who sees which screen, and may do what there?"""
+
+import itertools
+
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Command
+from odoo.tests import Form
+from odoo.tests.common import TransactionCase, new_test_user, tagged
+from odoo.tools import SQL
+
+OPERATIONS = ("read", "write", "create", "unlink")
+# model: what a plain user, an auditor and a manager may do
+RIGHTS = {
+    "api.policy": ("r---", "r---", "rwcu"),
+    "api.policy.network": ("----", "r---", "rwcu"),
+    "api.scope": ("----", "r---", "rwcu"),
+    "api.scope.line": ("----", "r---", "rwcu"),
+    "api.door": ("r---", "r---", "r---"),
+    "api.credential": ("r---", "r---", "rw--"),
+    "api.audit.entry": ("r---", "r---", "r---"),
+    "api.policy.test": ("----", "rwc-", "rwc-"),
+}
+VIEWS = {
+    "api.policy": ("list", "kanban", "form", "search"),
+    "api.scope": ("list", "kanban", "form", "search"),
+    "api.credential": ("list", "kanban", "form", "search"),
+    "api.audit.entry": ("list", "kanban", "form", "graph", "pivot", "search"),
+    "api.policy.test": ("form",),
+    "res.users.apikeys": ("kanban",),
+    "res.users.apikeys.description": ("form",),
+    "res.users.apikeys.show": ("form",),
+    "res.users": ("list", "kanban", "form", "search"),
+    "res.config.settings": ("form",),
+}
+
+
+@tagged("post_install", "-at_install")
+class TestScreens(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.plain = new_test_user(cls.env, "ada", groups="base.group_user")
+        cls.other = new_test_user(cls.env, "bob", groups="base.group_user")
+        cls.auditor = new_test_user(cls.env, "ann", groups="api_guard.group_auditor")
+        cls.manager = new_test_user(cls.env, "mia", groups="api_guard.group_manager")
+        cls.scope = cls.env["api.scope"].create(
+            {
+                "name": "Contacts",
+                "line_ids": [
+                    Command.create({"model_pattern": "res.partner", "methods": "message_post"}),
+                    Command.create({"model_pattern": "/mail_plugin/*", "allow_read": False}),
+                ],
+            }
+        )
+        cls.policy = cls.env["api.policy"].create(
+            {"name": "Reads contacts", "scope_ids": cls.scope.ids, "is_selectable": True}
+        )
+        cls.keys = {user: cls._key(user) for user in (cls.plain, cls.other)}
+
+    @classmethod
+    def _key(cls, user):
+        secret = cls.env["res.users.apikeys"].with_user(user).sudo()._generate("rpc", f"Key of {user.login}", None)
+        key = cls.env["api.credential"]._of_secret(secret, user)
+        key.policy_id = cls.policy
+        return key
+
+    def _enter(self, **values):
+        """An entry, written as the guard does: without the ORM."""
+        row = {"occurred_at": "2026-01-01", "door": "json2", "verdict": "allow", "outcome": "allowed", **values}
+        self.env.cr.execute(
+            SQL(
+                "INSERT INTO api_audit_entry (%s) VALUES (%s)",
+                SQL(", ").join(map(SQL.identifier, row)),
+                SQL(", ").join(SQL("%s", value) for value in row.values()),
+            )
+        )
+
+    # ------------------------------------------------------------------ rights
+
+    def test_each_group_may_what_the_table_says(self):
+        for model, rights in RIGHTS.items():
+            for user, granted in zip((self.plain, self.auditor, self.manager), rights, strict=True):
+                records = self.env[model].with_user(user)
+                found = "".join(
+                    letter if records.has_access(operation) else "-"
+                    for letter, operation in zip("rwcu", OPERATIONS, strict=True)
+                )
+                with self.subTest(model=model, user=user.login):
+                    self.assertEqual(found, granted)
+
+    def test_the_table_names_every_model_of_the_addon(self):
+        data = self.env["ir.model.data"].search([("module", "=", "api_guard"), ("model", "=", "ir.model")])
+        ours = self.env["ir.model"].browse(data.mapped("res_id")).filtered(lambda model: model.access_ids)
+        ours = {name for name in ours.mapped("model") if name.startswith("api.")}
+        self.assertEqual(ours, set(RIGHTS))
+
+    def test_users_see_their_own_keys_and_auditors_all(self):
+        keys = self.env["api.credential"].browse(key.id for key in self.keys.values())
+        for user, seen in ((self.plain, self.keys[self.plain]), (self.auditor, keys), (self.manager, keys)):
+            with self.subTest(user=user.login):
+                self.assertEqual(self.env["api.credential"].with_user(user).search([("id", "in", keys.ids)]), seen)
+        with self.assertRaises(AccessError):
+            self.keys[self.other].with_user(self.plain).read(["name"])
+
+    def test_users_see_their_own_entries_and_auditors_all(self):
+        self._enter(request_id="plain", user_id=self.plain.id)
+        self._enter(request_id="other", user_id=self.other.id)
+        self._enter(request_id="nobody")
+        everything = {"plain", "other", "nobody"}
+        for user, seen in ((self.plain, {"plain"}), (self.auditor, everything), (self.manager, everything)):
+            entries = self.env["api.audit.entry"].with_user(user).search([("request_id", "in", list(everything))])
+            with self.subTest(user=user.login):
+                self.assertEqual(set(entries.mapped("request_id")), seen)
+
+    def test_the_log_survives_the_user_that_it_speaks_of(self):
+        self._enter(request_id="gone", user_id=self.other.id, login="bob", credential_id=self.keys[self.other].id)
+        self.other.unlink()
+        entry = self.env["api.audit.entry"].with_user(self.auditor).search([("request_id", "=", "gone")])
+        name = {"fields": {"display_name": {}}}
+        [read] = entry.web_read({"user_id": name, "login": {}, "credential_id": name})
+        self.assertEqual((read["user_id"], read["login"]), (False, "bob"))
+        self.assertEqual(read["credential_id"]["display_name"], "Key of bob")
+        [group] = entry.web_read_group([("id", "=", entry.id)], ["user_id"], ["__count"])["groups"]
+        self.assertEqual(group["__count"], 1)
+
+    def test_nobody_changes_the_log(self):
+        self._enter(request_id="kept")
+        entry = self.env["api.audit.entry"].search([("request_id", "=", "kept")])
+        for change in (lambda: entry.write({"login": "x"}), entry.unlink, entry.copy, lambda: entry.create({})):
+            with self.assertRaises(UserError):
+                change()
+
+    # ------------------------------------------------------------------- views
+
+    def test_every_view_loads_for_everybody_who_may_read(self):
+        everybody = (self.plain, self.auditor, self.manager, self.env.ref("base.user_admin"))
+        for user, (model, kinds) in itertools.product(everybody, VIEWS.items()):
+            records = self.env[model].with_user(user)
+            if records.has_access("read"):
+                with self.subTest(user=user.login, model=model):
+                    loaded = records.get_views([(False, kind) for kind in kinds])["views"]
+                    self.assertEqual(set(loaded), set(kinds))
+
+    def test_every_action_opens_for_auditors_with_the_views_it_names(self):
+        data = self.env["ir.model.data"].search(
+            [("module", "=", "api_guard"), ("model", "=", "ir.actions.act_window")]
+        )
+        actions = self.env["ir.actions.act_window"].browse(data.mapped("res_id"))
+        self.assertGreaterEqual(len(actions), 6)
+        for action in actions - self.env.ref("api_guard.action_api_guard_settings"):
+            with self.subTest(action=action.name):
+                self.assertTrue(action.help or action.res_model == "res.config.settings", "an empty list explains itself")
+                self.env[action.res_model].with_user(self.auditor).get_views(action.views, {"toolbar": True})
+
+    def test_what_each_user_opens_can_be_read(self):
+        """As the web client does: every field that a view has for this user, of a record that they may see."""
+        key = self.keys[self.plain]
+        self._enter(request_id="read", user_id=self.plain.id, credential_id=key.id, outcome="refused")
+        entry = self.env["api.audit.entry"].search([("request_id", "=", "read")])
+        for user in (self.plain, self.auditor, self.manager):
+            for record, kind in itertools.product((key, self.policy, entry), ("list", "kanban", "form")):
+                with self.subTest(user=user.login, model=record._name, view=kind):
+                    self._read_as_view(record.with_user(user), kind)
+
+    def _read_as_view(self, record, kind):
+        views = record.get_views([(False, kind)])
+        fields = views["models"][record._name]["fields"]
+        names = [name for name in fields if f'name="{name}"' in views["views"][kind]["arch"]]
+        [read] = record.web_read({name: {} for name in names})
+        self.assertEqual(read["id"], record.id)
+
+    def test_menus_are_for_auditors(self):
+        root = self.env.ref("api_guard.menu_root")
+        for user, shown in ((self.plain, False), (self.auditor, True), (self.manager, True)):
+            with self.subTest(user=user.login):
+                self.assertEqual(root.id in self.env["ir.ui.menu"].with_user(user)._visible_menu_ids(), shown)
+
+    # ----------------------------------------------------------------- actions
+
+    def test_a_manager_suspends_resumes_and_revokes_many(self):
+        keys = self.env["api.credential"].browse(key.id for key in self.keys.values()).with_user(self.manager)
+        keys.action_suspend()
+        self.assertEqual(keys.mapped("status"), ["suspended"] * 2)
+        keys.action_resume()
+        self.assertEqual(keys.mapped("status"), ["active"] * 2)
+        keys.action_revoke()
+        self.assertEqual(keys.mapped("status"), ["revoked"] * 2)
+
+    def test_an_auditor_changes_no_key(self):
+        key = self.keys[self.plain].with_user(self.auditor)
+        for action in (key.action_suspend, key.action_resume, key.action_revoke):
+            with self.assertRaises(AccessError):
+                action()
+        with self.assertRaises(AccessError):
+            key.policy_id = False
+
+    def test_an_owner_revokes_only_their_own(self):
+        self.keys[self.plain].with_user(self.plain).action_revoke()
+        self.assertEqual(self.keys[self.plain].status, "revoked")
+        with self.assertRaises(AccessError):
+            self.keys[self.other].with_user(self.plain).action_revoke()
+
+    def test_jumps_lead_to_what_they_say(self):
+        key = self.keys[self.plain]
+        self._enter(request_id="jump", user_id=self.plain.id, credential_id=key.id, policies="Reads contacts")
+        for record, method, found in (
+            (self.policy, "action_open_credentials", self.keys[self.plain] + self.keys[self.other]),
+            (self.policy, "action_open_users", self.env["res.users"]),
+            (self.policy, "action_open_entries", None),
+            (self.scope, "action_open_policies", self.policy),
+            (key, "action_open_entries", None),
+        ):
+            action = getattr(record.with_user(self.manager), method)()
+            records = self.env[action["res_model"]].search(action["domain"])
+            with self.subTest(model=record._name, method=method):
+                if found is None:
+                    self.assertIn("jump", records.mapped("request_id"))
+                else:
+                    self.assertEqual(set(records.ids), set(found.ids))
+
+    # ------------------------------------------------------------------- forms
+
+    def test_a_scope_says_in_words_what_it_covers(self):
+        self.assertEqual(self.scope.summary, "res.partner: Read, message_post; /mail_plugin/*")
+
+    def test_the_tester_answers_while_one_types(self):
+        with Form(self.env["api.policy.test"].with_user(self.auditor).with_context(default_policy_id=self.policy.id)) as form:
+            self.assertEqual(form.result, "allow")
+            form.method = "write"
+            self.assertEqual((form.result, form.deciding_policy), ("deny", "Reads contacts"))
+            self.assertTrue(form.remedy)
+            self.policy.mode = "monitor"
+            form.method = "unlink"
+            self.assertEqual(form.result, "observe")
+
+    def test_the_secret_comes_with_snippets(self):
+        show = self.env["res.users.apikeys.show"].with_user(self.plain).with_context(default_key="s3cret")
+        names = ("snippet_curl", "snippet_python", "snippet_javascript")
+        values = show.onchange({}, [], {name: {} for name in ("key", *names)})["value"]
+        for name in names:
+            self.assertIn("Bearer s3cret", values[name])
+            self.assertIn(self.env.cr.dbname, values[name])
+
+    def test_the_wizard_offers_what_the_user_may_choose(self):
+        hidden = self.env["api.policy"].create({"name": "Hidden"})
+        for user, offered in ((self.plain, self.policy), (self.manager, self.policy + hidden)):
+            wizard = self.env["res.users.apikeys.description"].with_user(user)
+            domain = wizard.fields_get(["policy_id"])["policy_id"]["domain"]
+            found = self.env["api.policy"].with_user(user).search([*domain, ("id", "in", (self.policy + hidden).ids)])
+            with self.subTest(user=user.login):
+                self.assertEqual(set(found.ids), set(offered.ids))
