@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help setup stop test lint test-odoo zip demo bench profile
+.PHONY: help setup stop lock test lint test-odoo zip demo bench profile
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
@@ -14,6 +14,9 @@ stop: ## stop PostgreSQL
 
 test: ## the whole suite; T=tests/test_x.py or T='a -k expression' for a part
 	@dev/run test $(if $(T),"$(T)")
+
+lock: ## newest releases of the Python and npm packages into the lock files
+	@dev/run lock
 
 lint: ## ruff, pylint-odoo, XML, prettier and eslint
 	@dev/run lint

@@ -3,8 +3,8 @@
 import os
 import sys
 
-from . import browser, layout, postgres, setup
-from .steps import Stop, main_or_stop, say
+from . import browser, layout, node, postgres, python_env, setup
+from .steps import Stop, main_or_stop, say, step
 
 
 def do_setup():
@@ -28,6 +28,14 @@ def do_psql(*arguments):
     os.execve(
         postgres.program("psql"), ["psql", *(arguments or ("-d", "postgres", "-l"))], environment
     )
+
+
+def do_lock():
+    """Write both lock files anew; the next setup installs what they then name."""
+    setup.ensure_tools()
+    with step("Newest releases into dev/requirements.lock and dev/package-lock.json"):
+        python_env.lock()
+        node.lock()
 
 
 def do_stop():

@@ -23,9 +23,14 @@ def ensure():
         stamp.write_text(LOCK.read_text())
 
 
-def npm(*arguments):
+def lock():
+    """Write the lock anew from package.json; dev/.npmrc keeps hosts out of it."""
+    npm("update", "--package-lock-only", "--ignore-scripts", folder=LOCK.parent)
+
+
+def npm(*arguments, folder=NODE):
     run(
-        [VENV / "bin" / "npm", *arguments], why=f"npm {arguments[0]}", cwd=NODE,
+        [VENV / "bin" / "npm", *arguments], why=f"npm {arguments[0]}", cwd=folder,
         env={
             **os.environ,
             "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",

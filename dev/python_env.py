@@ -27,6 +27,18 @@ def ensure():
         stamp.write_text(wanted)
 
 
+def lock():
+    """Write the lock anew from requirements.in: for all Pythons, with hashes, without hosts."""
+    compile_lock = [
+        _uv(), "pip", "compile", "--upgrade", "--no-config", "--universal",
+        "--python-version=3.10", "--generate-hashes", "--no-emit-index-url", "--no-header",
+        "--no-annotate", "--output-file", LOCK, LOCK.with_suffix(".in"),
+    ]
+    # A machine's own indexes must not leave their hashes in a lock for everybody.
+    public = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
+    run(compile_lock, why="Locking the Python packages", env=public)
+
+
 def _fingerprint():
     version = ".".join(map(str, sys.version_info[:2]))
     return f"{version} {hashlib.sha256(LOCK.read_bytes()).hexdigest()}"
