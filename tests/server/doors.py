@@ -12,7 +12,7 @@ import json
 import re
 import xmlrpc.client
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 ACCESS_DENIED = 3  # XML-RPC's fault code
 SEC_FETCH = {  # what a browser sends, and what any program can send
@@ -154,7 +154,7 @@ def json2(caller, model, method, ids=None, **kwargs):
     if ids is not None:
         kwargs["ids"] = ids
     headers = {"Content-Type": "application/json", **_bearer(caller)}
-    return read_json(send(caller.url, f"/json/2/{model}/{method}", json.dumps(kwargs).encode(), headers))
+    return read_json(send(caller.url, quote(f"/json/2/{model}/{method}"), json.dumps(kwargs).encode(), headers))
 
 
 def get(caller, path):

@@ -38,7 +38,6 @@ user = env["res.users"].create({{
 parameters = env["ir.config_parameter"]
 parameters.set_param("web.json.enabled", "True")
 parameters.set_param("web.base.url", "http://guarded.example")
-parameters.set_param("web.base.url.freeze", "True")
 if "api.guard" in env:
     parameters.set_param("api_guard.cooldown_failures", "0")  # its own test turns it on
     parameters.set_param("api_guard.trusted_proxies", "127.0.0.1")
@@ -96,6 +95,7 @@ class World(Database):
         super().__init__(name)
         self.uid, self.admin_uid = seed["uid"], seed["admin_uid"]
         self._numbers = itertools.count(1)
+        self.secrets = [PASSWORD, USER_PASSWORD]  # all that were ever presented
         self.web = None
 
     def open(self, url):
@@ -126,6 +126,7 @@ class World(Database):
         return self._of_secret(shown["context"]["default_key"])
 
     def _of_secret(self, secret):
+        self.secrets.append(secret)
         row = self.rows(
             "SELECT k.id, k.user_id, c.id AS credential_id FROM res_users_apikeys k"
             " JOIN api_credential c ON c.apikey_id = k.id WHERE k.index = %s", secret[:8],
