@@ -190,8 +190,10 @@ def test_client_logs_in_reads_and_writes_with_a_key(name, world, one):
 @every_client
 def test_client_is_told_cleanly_that_a_policy_refuses_it(name, world, one):
     client_class, _door = CLIENTS[name]
-    # odooly asks which models there are
-    key = world.key(scope={"res.users": "read context_get", "res.partner": "read", "ir.model": "read get_available_models"})
+    key = world.key(scope={
+        "res.users": "read context_get", "res.partner": "read",
+        "ir.model": "read get_available_models",  # odooly asks which models there are
+    })
     client = client_class(one.url, world.name, key.secret)
     assert client.read([1])
     with pytest.raises(client.refusal) as refused:

@@ -319,6 +319,12 @@ def test_user_and_baseline_policies_bind_every_key(door, world, one, call):
 # ---------------------------------------------------------------------- networks behind a proxy
 
 
+@pytest.fixture(scope="module")
+def behind_proxy(world):
+    """A key for one address, while the server trusts 127.0.0.1 to report it."""
+    return world.key(networks=[("allow", "203.0.113.7")])
+
+
 @every_door
 @pytest.mark.parametrize(("forwarded", "is_allowed"), [
     ("203.0.113.7", True),
@@ -330,11 +336,9 @@ def test_user_and_baseline_policies_bind_every_key(door, world, one, call):
     ("203.0.113.7, nonsense", False),
     ("", False),
 ])
-def test_peer_is_the_last_hop_that_no_trusted_proxy_vouches_for(door, forwarded, is_allowed, world, call):
-    key = world.__dict__.setdefault("_proxied", {}).get(door.code)
-    if key is None:
-        key = world._proxied[door.code] = world.key(networks=[("allow", "203.0.113.7")])
-    answer = door.act(call(key).with_headers({"X-Forwarded-For": forwarded}), new_marker())
+def test_peer_is_the_last_hop_that_no_trusted_proxy_vouches_for(
+        door, forwarded, is_allowed, world, call, behind_proxy):
+    answer = door.act(call(behind_proxy).with_headers({"X-Forwarded-For": forwarded}), new_marker())
     assert (answer.refusal is None) is is_allowed
     assert world.entry(answer)["outcome"] == ("allowed" if is_allowed else "refused")
 

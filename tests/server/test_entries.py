@@ -10,6 +10,8 @@ import pytest
 from doors import WebClient, json2, jsonrpc, jsonrpc_service, xmlrpc_2, xmlrpc_service, xmlrpc_v1
 from world import PASSWORD, USER, USER_PASSWORD
 
+from dev import postgres
+
 EXECUTE = {"xmlrpc": xmlrpc_2, "xmlrpc_v1": xmlrpc_v1, "jsonrpc": jsonrpc, "json2": json2}
 every_door = pytest.mark.parametrize("door", EXECUTE)
 
@@ -83,12 +85,10 @@ def test_call_that_odoo_repeats_has_one_entry(world, one, call):
     partner, key, answers = new_partner(world), world.key(), []
     since = len(one.log())
 
-    def write(execute, turns=25):
-        for _turn in range(turns):
-            answers.append((new_name(), execute))
-            name = answers[-1][0]
-            answers[answers.index((name, execute))] = (
-                name, execute(call(key), "res.partner", "write", [partner], vals={"name": name}))
+    def write(execute):
+        for _turn in range(25):
+            name = new_name()
+            answers.append((name, execute(call(key), "res.partner", "write", [partner], vals={"name": name})))
 
     writers = [threading.Thread(target=write, args=[execute]) for execute in (json2, xmlrpc_2)]
     for writer in writers:
@@ -329,6 +329,19 @@ def test_statement_that_changes_an_entry_is_refused(statement, world, call):
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="append-only"):
         world.rows(statement)
     assert world.value("SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM api_audit_entry e") == before
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE api_audit_entry SET outcome = 'allowed'", "DELETE FROM api_audit_entry", "TRUNCATE api_audit_entry"])
+def test_superuser_of_the_cluster_changes_no_entry_either(statement, world, call):
+    """Unless they take the trigger away, which is theirs to do and which the documentation says."""
+    assert json2(call(world.key()), "res.users", "context_get").refusal is None
+    before = world.value("SELECT count(*) FROM api_audit_entry")
+    superuser = {} if postgres.is_external() else {"user": "postgres"}
+    with world.connection(**superuser) as connection, connection.cursor() as cursor:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute(f"SET session_replication_role = replica; {statement}")
+    assert world.value("SELECT count(*) FROM api_audit_entry") == before
 
 
 @pytest.mark.parametrize("door", ["json2", "xmlrpc"])

@@ -66,12 +66,16 @@ class Database:
     def rows(self, sql, *parameters):
         """The rows of a query as dicts; of a statement, none."""
         if self._connection is None:
-            variables = {name.lower().removeprefix("pg"): text for name, text in postgres.client_environment().items()}
-            self._connection = psycopg2.connect(dbname=self.name, **{k: v for k, v in variables.items() if v})
+            self._connection = self.connection()
             self._connection.autocommit = True
         with self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
             cursor.execute(sql, parameters or None)
             return cursor.fetchall() if cursor.description else []
+
+    def connection(self, **options):
+        """A new connection, by default as Odoo's own role."""
+        variables = {name.lower().removeprefix("pg"): text for name, text in postgres.client_environment().items()}
+        return psycopg2.connect(dbname=self.name, **{**{k: v for k, v in variables.items() if v}, **options})
 
     def value(self, sql, *parameters):
         (row,) = self.rows(sql, *parameters)
