@@ -5,9 +5,16 @@ from unittest.mock import patch
 from odoo.tests.common import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..hooks import post_load
+
 
 @tagged("post_install", "-at_install")
 class TestTours(HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        post_load()  # Odoo runs it once, and not at all for a package that pytest has imported before
+
     def _call(self, secret, method, **arguments):
         return self.url_open(
             f"/json/2/res.partner/{method}", json=arguments, headers={"Authorization": f"Bearer {secret}"}
