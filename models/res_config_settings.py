@@ -63,6 +63,12 @@ class ResConfigSettings(models.TransientModel):
         parameters = self.env["ir.config_parameter"].sudo()
         server_wide = master.is_server_wide()
         proxies = parameters.get_param("api_guard.trusted_proxies")
+        baseline = (
+            self.env["api.policy"]
+            .sudo()
+            .browse(int(parameters.get_param("api_guard.baseline_policy_id") or 0))
+            .exists()
+        )
         default_master = config.verify_admin_password("admin")
         return [
             (
@@ -92,7 +98,7 @@ class ResConfigSettings(models.TransientModel):
                 self.env._("Set list_db = False in odoo.conf, unless people have to choose a database."),
             ),
             (
-                parameters.get_param("api_guard.refuse_rpc_passwords") in ("True", "1"),
+                parameters.get_param("api_guard.refuse_rpc_passwords") in ("True", "1") or refuses,
                 self.env._("Programs use keys, not passwords"),
                 self.env._(
                     "A password over RPC has all rights of its user, and no policy of a key. "
@@ -100,7 +106,7 @@ class ResConfigSettings(models.TransientModel):
                 ),
             ),
             (
-                bool(parameters.get_param("api_guard.baseline_policy_id")),
+                bool(baseline),
                 self.env._("A baseline policy applies to everybody"),
                 self.env._(
                     "Keys and users without a policy of their own are not restricted. Choose a baseline policy."
