@@ -142,14 +142,14 @@ class TestScreens(TransactionCase):
                     self.assertEqual(set(loaded), set(kinds))
 
     def test_every_action_opens_for_auditors_with_the_views_it_names(self):
-        data = self.env["ir.model.data"].search(
-            [("module", "=", "api_guard"), ("model", "=", "ir.actions.act_window")]
-        )
+        data = self.env["ir.model.data"].search([("module", "=", "api_guard"), ("model", "=", "ir.actions.act_window")])
         actions = self.env["ir.actions.act_window"].browse(data.mapped("res_id"))
         self.assertGreaterEqual(len(actions), 6)
         for action in actions - self.env.ref("api_guard.action_api_guard_settings"):
             with self.subTest(action=action.name):
-                self.assertTrue(action.help or action.res_model == "res.config.settings", "an empty list explains itself")
+                self.assertTrue(
+                    action.help or action.res_model == "res.config.settings", "an empty list explains itself"
+                )
                 self.env[action.res_model].with_user(self.auditor).get_views(action.views, {"toolbar": True})
 
     def test_what_each_user_opens_can_be_read(self):
@@ -224,7 +224,9 @@ class TestScreens(TransactionCase):
         self.assertEqual(self.scope.summary, "res.partner: Read, message_post; /mail_plugin/*")
 
     def test_the_tester_answers_while_one_types(self):
-        with Form(self.env["api.policy.test"].with_user(self.auditor).with_context(default_policy_id=self.policy.id)) as form:
+        with Form(
+            self.env["api.policy.test"].with_user(self.auditor).with_context(default_policy_id=self.policy.id)
+        ) as form:
             self.assertEqual(form.result, "allow")
             form.method = "write"
             self.assertEqual((form.result, form.deciding_policy), ("deny", "Reads contacts"))
