@@ -63,12 +63,9 @@ class ResConfigSettings(models.TransientModel):
         parameters = self.env["ir.config_parameter"].sudo()
         server_wide = master.is_server_wide()
         proxies = parameters.get_param("api_guard.trusted_proxies")
-        baseline = (
-            self.env["api.policy"]
-            .sudo()
-            .browse(int(parameters.get_param("api_guard.baseline_policy_id") or 0))
-            .exists()
-        )
+        baseline_id = int(parameters.get_param("api_guard.baseline_policy_id") or 0)
+        baseline = self.env["api.policy"].sudo().browse(baseline_id).exists()
+        refuses = baseline.refuse_passwords and baseline.mode == "enforce"
         default_master = config.verify_admin_password("admin")
         return [
             (
