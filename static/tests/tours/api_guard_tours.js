@@ -4,7 +4,8 @@ const policy = [
     { content: "Begin a policy", trigger: ".o_list_button_add", run: "click" },
     {
         content: "Name it",
-        trigger: ".o_form_view .oe_title [name=name] input, .o_form_view .oe_title [name=name] textarea",
+        trigger:
+            ".o_form_view .oe_title [name=name] input, .o_form_view .oe_title [name=name] textarea",
         run: "edit Reads contacts",
     },
     {
