@@ -83,11 +83,13 @@ class Target:
 
     `model` is an Odoo model name, or a path (it begins with "/") for a route
     that names no model. `operations` holds everything that the method may do.
+    `renders`: the model evaluates templates, which makes even reading it running code.
     """
 
     model: str
     method: str
     operations: frozenset[Operation]
+    renders: bool = False
 
 
 @dataclass(frozen=True, slots=True)

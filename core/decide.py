@@ -55,7 +55,7 @@ def _unconditional(call: Call, policies: Sequence[Policy]) -> Deny | None:
     for policy in policies:
         if not policy.readable:
             return Deny(Reason.POLICY_UNREADABLE, policy.name)
-    if _touches_configuration(call) and not _names_configuration(call, policies):
+    if _touches_configuration(call):
         return Deny(Reason.GUARD_CONFIGURATION)
     return None
 
@@ -63,11 +63,6 @@ def _unconditional(call: Call, policies: Sequence[Policy]) -> Deny | None:
 def _touches_configuration(call: Call) -> bool:
     target = call.target
     return target is not None and target.model in GUARD_MODELS and target.operations != {Operation.READ}
-
-
-def _names_configuration(call: Call, policies: Sequence[Policy]) -> bool:
-    lines = [line for policy in policies for line in policy.scopes or () if line.is_exact]
-    return covered(call.target, lines)
 
 
 def _password(policy: Policy, call: Call) -> Reason | None:
@@ -107,7 +102,8 @@ def _hours(policy: Policy, call: Call) -> Reason | None:
 def _scope(policy: Policy, call: Call) -> Reason | None:
     if policy.scopes is None or call.target is None or covered(call.target, policy.scopes):
         return None
-    if any(is_protected(call.target.model, operation) for operation in call.target.operations):
+    target = call.target
+    if target.renders or any(is_protected(target.model, operation) for operation in target.operations):
         return Reason.PROTECTED_MODEL
     return Reason.OUT_OF_SCOPE
 

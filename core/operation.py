@@ -19,10 +19,10 @@ _TABLE: dict[tuple[Operation, ...], str] = {
         web_read web_search_read web_name_search name_search
         search_panel_select_range search_panel_select_multi_range
         fields_get default_get onchange get_metadata get_external_id export_data
-        has_access exists display_name get_view get_views get_formview_id
-        get_formview_action get_access_action get_field_translations
+        has_access exists get_view get_views get_formview_id
+        get_formview_action get_field_translations
         get_property_definition hierarchy_read get_import_templates
-        get_empty_list_help user_has_groups get_base_url
+        get_empty_list_help get_base_url
     """,
     (Operation.WRITE,): """
         write action_archive action_unarchive toggle_active
@@ -30,7 +30,7 @@ _TABLE: dict[tuple[Operation, ...], str] = {
         web_save_multi
     """,
     (Operation.CREATE,): "create name_create",
-    (Operation.UNLINK,): "unlink web_unlink",
+    (Operation.UNLINK,): "unlink",
     (Operation.READ, Operation.CREATE): "copy",
     (Operation.WRITE, Operation.CREATE): "web_save load",
 }

@@ -160,3 +160,15 @@ _KIND_NAMES: dict[type, str] = {
     type(None): "nothing",
     bytes: "binary",
 }
+
+
+_LITERAL = re.compile(r"'[^']*'|\"[^\"]*\"|=\([^)]*\)")
+
+
+def without_values(text: str) -> str:
+    """The first line of an error's text, without what it quotes: that came with the call.
+
+    >>> without_values("invalid input syntax for type integer: 'x'\\nLINE 1: SELECT …")
+    'invalid input syntax for type integer: …'
+    """
+    return _LITERAL.sub(CUT, text.partition("\n")[0])

@@ -16,6 +16,7 @@ opened an environment. What a call learns on its way is kept in its `Exchange`.
 """
 
 import contextlib
+import inspect
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -27,13 +28,12 @@ from ..core.call import Call, Door, Kind, Operation, Target
 from ..core.decide import decide
 from ..core.network import parse_network
 from ..core.operation import operations_of
-from ..core.policy import least_detail
+from ..core.policy import Detail, least_detail
 from ..core.redact import redact
-from ..core.scope import GUARD_MODELS
 from ..core.verdict import Allow, Deny, Reason
 from ..exceptions import Refused
 from ..seams import master
-from ..seams.exchange import Exchange, bind, of_cursor
+from ..seams.exchange import Exchange, bind, of_cursor, working_for
 from .api_recorder import bounded_ids
 
 AUTHENTICATE = Target("", "authenticate", frozenset({Operation.AUTHENTICATE}))
@@ -144,6 +144,18 @@ class ApiGuard(models.AbstractModel):
 
     @classmethod
     @contextlib.contextmanager
+    def _watch_inner_check(cls, env, exchange):
+        """Around a password that a running method checks: a key guesses it no faster than a stranger."""
+        if cls._is_cooling_down(env, exchange, exchange.identity.settings):
+            raise cls._refused_inside(exchange, Deny(Reason.TOO_MANY_FAILURES))
+        try:
+            yield
+        except AccessDenied:
+            exchange.verdict = Deny(Reason.UNKNOWN_CREDENTIAL)
+            raise
+
+    @classmethod
+    @contextlib.contextmanager
     def _separate(cls, env):
         """`api.identity` on a cursor that a failure of the business transaction leaves intact."""
         with env.registry.cursor() as cr:
@@ -222,6 +234,8 @@ class ApiGuard(models.AbstractModel):
     def _authorize(cls, exchange, cr, target, arguments, record_ids):
         """May the admitted credential reach `target`? From here on the entry rides on the commit of `cr`."""
         detail = least_detail(exchange.identity.policies)
+        if target.method == "load" and detail is Detail.VALUES:
+            detail = Detail.NAMES  # its columns stand apart from their names: no secret could be told
         exchange.arguments = redact(arguments, detail, exchange.secrets) if arguments else None  # before they change
         exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
         cls._require(exchange, cls._judge(exchange, exchange.identity, target))
@@ -233,11 +247,13 @@ class ApiGuard(models.AbstractModel):
         """`object.execute*`: before Odoo looks at model and method."""
         model, method = str(model), str(method)
         ids = _positional_ids(exchange.registry, model, method, args)
-        arguments = {"args": args, **(kwargs if isinstance(kwargs, dict) else {"kwargs": kwargs})}
+        arguments = _named(exchange.registry, model, method, args, ids)
+        arguments |= kwargs if isinstance(kwargs, dict) else {"kwargs": kwargs}
         if exchange.identity.uid != uid:
             exchange.verdict = Deny(Reason.WRONG_USER)
             cls._require(exchange, exchange.verdict)
-        cls._authorize(exchange, cr, Target(model, method, operations_of(method)), arguments, ids)
+        target = Target(model, method, operations_of(method), renders(exchange.registry, model))
+        cls._authorize(exchange, cr, target, arguments, ids)
 
     @classmethod
     def _authorize_request(cls, exchange, cr, target, params):
@@ -246,23 +262,18 @@ class ApiGuard(models.AbstractModel):
         cls._authorize(exchange, cr, target, arguments, params.get("ids"))
 
     @classmethod
-    def _may_configure(cls, env):
-        """May what runs now change API Guard itself? Programs may only where a scope names the model."""
-        exchange = of_cursor(env.cr)
-        if exchange is None or exchange.call is None or not exchange.running:
-            return True
-        return exchange.call.target is not None and exchange.call.target.model in GUARD_MODELS
-
-    @classmethod
     def _require_configuration_right(cls, env):
-        if not cls._may_configure(env):
-            raise cls._refused_inside(of_cursor(env.cr), Deny(Reason.GUARD_CONFIGURATION))
+        """What configures the guard is changed by people; never by a program, whatever method it came in by."""
+        exchange = working_for(env.cr)
+        if exchange is not None:
+            raise cls._refused_inside(exchange, Deny(Reason.GUARD_CONFIGURATION))
 
     @classmethod
     def _judge_nested(cls, exchange, model, operation):
         """The refusal of what a running method does to another model by its caller's rights, or None."""
         call = exchange.call
-        nested = replace(call, target=Target(model, call.target.method, frozenset({operation})))
+        target = Target(model, call.target.method, frozenset({operation}), renders(exchange.registry, model))
+        nested = replace(call, target=target)
         verdict = decide(nested, exchange.identity.policies)
         return verdict if isinstance(verdict, Deny) else None
 
@@ -296,6 +307,12 @@ class ApiGuard(models.AbstractModel):
         return peer is not None and env["api.audit.entry"]._failures_from(str(peer), seconds, allowed) >= allowed
 
 
+def renders(registry, model):
+    """Does this model evaluate templates? Those that addons bring along are known by what they inherit."""
+    mixin, cls = registry.get("mail.render.mixin"), registry.get(model)
+    return mixin is not None and cls is not None and issubclass(cls, mixin)
+
+
 def parse_trusted(text):
     """The networks of trusted proxies. What cannot be read vouches for nobody."""
     networks = []
@@ -303,6 +320,20 @@ def parse_trusted(text):
         with contextlib.suppress(ValueError):
             networks.append(parse_network(part))
     return networks
+
+
+def _named(registry, model, method, args, ids):
+    """The positional arguments of an RPC call by their parameters' names, which tell what is a secret."""
+    function = getattr(registry.get(model), method, None) if not method.startswith("_") else None
+    if not isinstance(args, (list, tuple)) or not callable(function):
+        return {"args": args}
+    values = list(args) if ids is None else list(args[1:])
+    names = [] if ids is None else ["ids"]
+    with contextlib.suppress(TypeError, ValueError):
+        names += list(inspect.signature(function).parameters)[1:]
+    values = values if ids is None else [ids, *values]
+    named = dict(zip(names, values, strict=False))
+    return named | ({"args": values[len(names) :]} if len(values) > len(names) else {})
 
 
 def _positional_ids(registry, model, method, args):

@@ -12,6 +12,7 @@ from odoo.exceptions import UserError, ValidationError
 from ..core.network import parse_network
 from ..core.policy import DOCUMENT_VERSION, compile_policy, fingerprint, write_document
 
+MAX_DAYS = 36_500
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -152,6 +153,8 @@ class ApiPolicy(models.Model):
         for policy in self:
             if policy.max_age_days < 0 or policy.max_idle_days < 0:
                 raise ValidationError(self.env._("A number of days cannot be negative. 0 means no limit."))
+            if max(policy.max_age_days, policy.max_idle_days) > MAX_DAYS:
+                raise ValidationError(self.env._("A hundred years are enough: at most %(days)s days.", days=MAX_DAYS))
             if not (0 <= policy.hour_from <= 24 and 0 <= policy.hour_to <= 24):
                 raise ValidationError(self.env._("Hours lie between 00:00 and 24:00."))
             if policy.has_window and not any(policy[day] for day in WEEKDAYS):

@@ -16,6 +16,8 @@ from odoo.http import GeoIP, Response
 from odoo.tools import config
 
 from ..core.call import Credential, Kind, State
+from ..core.policy import Detail, least_detail
+from ..core.redact import without_values
 from ..core.verdict import Deny, Reason
 from ..exceptions import Refused
 
@@ -162,7 +164,7 @@ class ApiRecorder(models.AbstractModel):
             "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
             "sql_count": _query_count() - exchange.queries,
             "error_class": type(error).__name__ if error is not None else None,
-            "error_message": str(error) if error is not None else None,
+            "error_message": _error_message(error, exchange),
             "secrets": exchange.secrets,
         }
 
@@ -194,6 +196,14 @@ def bounded_ids(ids):
         return (), None
     numbers = [i for i in ids[:MAX_RECORD_IDS] if isinstance(i, int) and not isinstance(i, bool)]
     return tuple(numbers), len(ids)
+
+
+def _error_message(error, exchange):
+    """What an entry tells of an error: as much as of the arguments, which errors like to quote."""
+    detail = least_detail(exchange.identity.policies) if exchange.identity else Detail.NAMES
+    if error is None or detail is Detail.NONE:
+        return None
+    return str(error) if detail is Detail.VALUES or isinstance(error, Refused) else without_values(str(error))
 
 
 def _country(peer):

@@ -9,7 +9,7 @@ from functools import partial
 from odoo import models
 
 from ..core.call import Operation
-from ..core.scope import PROTECTED_MODELS
+from ..core.scope import is_protected
 from ..seams.exchange import working_for
 
 
@@ -20,7 +20,7 @@ class Base(models.AbstractModel):
     # commands included; not under sudo, which is business code that Odoo trusts
     def _check_access(self, operation):
         exchange = working_for(self.env.cr)
-        if exchange is not None and operation != "read" and self._name in PROTECTED_MODELS:
+        if exchange is not None and operation != "read" and is_protected(self._name, Operation(operation)):
             guard = self.env["api.guard"]
             if deny := guard._judge_nested(exchange, self._name, Operation(operation)):
                 return self, partial(guard._refused_inside, exchange, deny)

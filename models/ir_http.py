@@ -11,6 +11,7 @@ from ..core.verdict import Allow
 from ..exceptions import Refused
 from ..seams import errors
 from ..seams.exchange import current, door_of
+from .api_guard import renders
 
 _EXECUTE = frozenset({Operation.EXECUTE})
 _READ = frozenset({Operation.READ})
@@ -18,6 +19,16 @@ _READ = frozenset({Operation.READ})
 
 class IrHttp(models.AbstractModel):
     _inherit = "ir.http"
+
+    # rests on odoo/addons/base/models/ir_http.py, _match: http_routing serves /fr/json/2 as /json/2, so that the
+    # door is told by the route that was found and not by the path that was asked for
+    @classmethod
+    def _match(cls, path_info):
+        rule, args = super()._match(path_info)
+        exchange = current()
+        if exchange is not None and (door := door_of(rule.endpoint.routing["routes"][0])) is not None:
+            exchange.door = door
+        return rule, args
 
     # rests on odoo/addons/base/models/ir_http.py, _auth_method_bearer
     @classmethod
@@ -92,7 +103,7 @@ def _target(exchange, endpoint):
     params = request.params
     if "__model__" in params and exchange.door is Door.JSON2:
         model, method = str(params["__model__"]), str(params["__method__"])
-        return Target(model, method, operations_of(method))
+        return Target(model, method, operations_of(method), renders(request.registry, model))
     if exchange.door is Door.JSON1:
         return _json1_target(params)
     if exchange.door is Door.DOCS:

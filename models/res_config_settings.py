@@ -13,30 +13,37 @@ class ResConfigSettings(models.TransientModel):
 
     api_guard_baseline_policy_id = fields.Many2one(
         "api.policy",
+        groups="base.group_system",
         string="Baseline policy",
         config_parameter="api_guard.baseline_policy_id",
         help="Applies to every API call of everybody, besides the policies of user and key.",
     )
     api_guard_trusted_proxies = fields.Char(
+        groups="base.group_system",
         string="Trusted proxies",
         config_parameter="api_guard.trusted_proxies",
         help="Addresses or networks of your reverse proxies, separated by commas. Only what they report in "
         "X-Forwarded-For is believed.",
     )
     api_guard_refuse_rpc_passwords = fields.Boolean(
-        string="Refuse passwords over RPC", config_parameter="api_guard.refuse_rpc_passwords"
+        groups="base.group_system",
+        string="Refuse passwords over RPC",
+        config_parameter="api_guard.refuse_rpc_passwords",
     )
     api_guard_debug_errors = fields.Boolean(
-        string="Show error details to callers", config_parameter="api_guard.debug_errors"
+        groups="base.group_system", string="Show error details to callers", config_parameter="api_guard.debug_errors"
     )
     api_guard_cooldown_failures = fields.Integer(
-        string="Wrong secrets before a pause", config_parameter="api_guard.cooldown_failures", default=10
+        groups="base.group_system",
+        string="Wrong secrets before a pause",
+        config_parameter="api_guard.cooldown_failures",
+        default=10,
     )
     api_guard_cooldown_seconds = fields.Integer(
-        string="Pause in seconds", config_parameter="api_guard.cooldown_seconds", default=60
+        groups="base.group_system", string="Pause in seconds", config_parameter="api_guard.cooldown_seconds", default=60
     )
     api_guard_retention_days = fields.Integer(
-        string="Keep entries for (days)", config_parameter="api_guard.retention_days"
+        groups="base.group_system", string="Keep entries for (days)", config_parameter="api_guard.retention_days"
     )
     api_guard_self_check = fields.Html(compute="_compute_api_guard_self_check", sanitize=False)
 

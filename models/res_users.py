@@ -5,8 +5,8 @@ import contextlib
 from odoo import api, fields, models
 from odoo.http import request
 
-from ..core.call import RPC_DOORS, Door
-from ..seams.exchange import of_cursor
+from ..core.call import RPC_DOORS, Door, Operation
+from ..seams.exchange import of_cursor, working_for
 
 
 class ResUsers(models.Model):
@@ -54,13 +54,32 @@ class ResUsers(models.Model):
             stack.enter_context(super()._assert_can_auth(user=user))
             yield
 
+    # rests on odoo/addons/base/models/res_users.py, _check_credentials: change_password and identity checks ask it
+    def _check_credentials(self, credential, env):
+        exchange = working_for(self.env.cr)
+        if exchange is None:
+            return super()._check_credentials(credential, env)
+        with self.env["api.guard"]._watch_inner_check(self.env, exchange):
+            return super()._check_credentials(credential, env)
+
     @api.model_create_multi
     def create(self, vals_list):
-        if any("api_policy_id" in vals for vals in vals_list):
-            self.env["api.guard"]._require_configuration_right(self.env)
+        self._require_scope(Operation.CREATE, *vals_list)
         return super().create(vals_list)
 
+    # rests on odoo/addons/base/models/res_users.py, write: turns to sudo for what users may change of themselves,
+    # before any access is asked
     def write(self, vals):
-        if "api_policy_id" in vals:
-            self.env["api.guard"]._require_configuration_right(self.env)
+        self._require_scope(Operation.WRITE, vals)
         return super().write(vals)
+
+    def _require_scope(self, operation, *vals_list):
+        """A program changes users only where its scopes name them, and nobody's policy."""
+        exchange = working_for(self.env.cr)
+        if exchange is None:
+            return
+        guard = self.env["api.guard"]
+        if any("api_policy_id" in vals for vals in vals_list):
+            guard._require_configuration_right(self.env)
+        if not self.env.su and (deny := guard._judge_nested(exchange, "res.users", operation)):
+            raise guard._refused_inside(exchange, deny)

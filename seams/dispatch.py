@@ -14,7 +14,7 @@ from odoo.addons.rpc.controllers import xmlrpc as xmlrpc_controller
 from odoo.modules.registry import Registry
 from odoo.tools import json_default
 
-from ..core.call import Door
+from ..core.call import RPC_DOORS, Door
 from ..core.verdict import Deny, Reason
 from ..exceptions import Refused
 from . import master
@@ -32,6 +32,8 @@ def _is_loaded(database):
 def _note_service(service, method, database):
     exchange = current()
     if exchange is not None:
+        if exchange.door not in RPC_DOORS:  # whatever path led here, this is RPC
+            exchange.door = Door.XMLRPC
         exchange.service = f"{service}.{method}"[:100]
         exchange.database = database
     return exchange

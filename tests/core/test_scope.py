@@ -6,7 +6,7 @@ What follows from it for a call is in `test_decide`.
 from odoo.tests.common import BaseCase
 
 from ...core.call import Operation, Target
-from ...core.scope import GUARD_MODELS, PROTECTED_MODELS, ScopeLine, covered, is_protected
+from ...core.scope import GUARD_MODELS, PROTECTED_MODELS, RENDERING_MODELS, ScopeLine, covered, is_protected
 
 READ, WRITE, CREATE, EXECUTE = Operation.READ, Operation.WRITE, Operation.CREATE, Operation.EXECUTE
 
@@ -66,7 +66,27 @@ class TestScope(BaseCase):
 
     def test_reading_is_protected_only_where_the_values_are_secrets(self):
         unreadable = {model for model in PROTECTED_MODELS | GUARD_MODELS if is_protected(model, READ)}
-        self.assertEqual(unreadable, {"ir.config_parameter"})
+        self.assertEqual(
+            unreadable, {"fetchmail.server", "ir.config_parameter", "ir.mail_server", "res.config.settings"}
+        )
+
+    def test_models_that_render_templates_are_protected_even_from_being_read(self):
+        for operation in set(Operation):
+            for model in RENDERING_MODELS:
+                with self.subTest(model=model, operation=operation):
+                    self.assertTrue(is_protected(model, operation))
+        everything = ScopeLine("*", frozenset({READ}))
+        self.assertFalse(covered(Target("sms.template", "read", frozenset({READ})), [everything]))
+        self.assertTrue(covered(Target("some.model", "read", frozenset({READ})), [everything]))
+        self.assertFalse(covered(Target("some.model", "read", frozenset({READ}), renders=True), [everything]))
+        named = ScopeLine("some.model", frozenset({READ}))
+        self.assertTrue(covered(Target("some.model", "read", frozenset({READ}), renders=True), [named]))
+
+    def test_every_action_is_protected(self):
+        for model in ("ir.actions.act_window", "ir.actions.server", "ir.actions.report", "ir.actions.actions"):
+            with self.subTest(model):
+                self.assertTrue(is_protected(model, WRITE))
+                self.assertFalse(is_protected(model, READ))
 
     def test_all_else_is_protected_on_protected_models_and_on_no_other(self):
         for operation in set(Operation) - {READ}:
@@ -95,9 +115,9 @@ class TestScope(BaseCase):
         self.assertLessEqual(
             {
                 "base.automation", "change.password.own", "change.password.user", "change.password.wizard",
-                "ir.actions.report", "ir.actions.server", "ir.asset", "ir.config_parameter", "ir.cron", "ir.default",
+                "ir.asset", "ir.config_parameter", "ir.cron", "ir.default",
                 "ir.model", "ir.model.access", "ir.model.fields", "ir.module.module", "ir.rule", "ir.ui.view",
-                "mail.template", "res.config.settings", "res.groups", "res.users", "res.users.apikeys",
+                "res.config.settings", "res.groups", "res.users", "res.users.apikeys",
                 "res.users.apikeys.description", "res.users.identitycheck",
             },
             PROTECTED_MODELS,
