@@ -1,5 +1,6 @@
 from . import test_collection
 from . import test_credential
+from . import test_i18n
 from . import test_policy_document
 from . import test_screens
 from . import test_tours
