@@ -9,11 +9,12 @@ class Refused(AccessDenied):
     """API Guard refused the call.
 
     An `AccessDenied`, because that is what Odoo strips of its traceback on every
-    transport. The text holds the public sentence and the request id, nothing else.
+    transport. The text begins as Odoo's own does, for clients that look for it, and
+    holds the public sentence and the request id, nothing else.
     """
 
     def __init__(self, deny: Deny, request_id: str):
-        super().__init__(f"{deny.reason.sentence} (request {request_id})")
+        super().__init__(f"Access Denied: {deny.reason.sentence} (request {request_id})")
         self.deny = deny
         self.request_id = request_id
         self.http_status = deny.reason.status

@@ -3,7 +3,7 @@
 from odoo import models
 from odoo.addons.web.controllers.utils import get_action_triples
 from odoo.exceptions import UserError
-from odoo.http import JsonRPCDispatcher, request
+from odoo.http import HttpDispatcher, JsonRPCDispatcher, request
 
 from ..core.call import RPC_DOORS, Door, Kind, Operation, Target
 from ..core.operation import operations_of
@@ -135,6 +135,8 @@ def _answer_error(exchange, exception, stock):
     error = errors.uniform(exception, exchange)
     if isinstance(request.dispatcher, JsonRPCDispatcher):
         return request.dispatcher._response(error=errors.jsonrpc_error(error, exchange))
+    if isinstance(request.dispatcher, HttpDispatcher) and not isinstance(error, Refused):
+        return stock(exception)  # a page, which tells no traceback
     return _json_error(error, exchange)
 
 

@@ -14,7 +14,7 @@ from odoo.exceptions import AccessDenied, RedirectWarning, UserError
 from odoo.modules.registry import Registry
 from werkzeug.exceptions import HTTPException
 
-from ..core.call import Door
+from ..core.call import RPC_DOORS, Door
 from ..core.redact import blank
 from ..core.verdict import Deny, Reason
 from ..exceptions import Refused
@@ -48,7 +48,7 @@ def uniform(error, exchange):
     """`error` as the caller may know it: one refusal for everything that the guard refused."""
     if exchange.is_refused and not isinstance(error, Refused):
         return Refused(exchange.verdict, exchange.begin())
-    if isinstance(error, AccessDenied) and not isinstance(error, Refused):
+    if isinstance(error, AccessDenied) and not isinstance(error, Refused) and exchange.door in RPC_DOORS:
         return Refused(Deny(Reason.UNKNOWN_CREDENTIAL), exchange.begin())
     return error
 
@@ -124,23 +124,29 @@ def jsonrpc_error(error, exchange):
 
 
 def error_body(error, exchange):
-    """The JSON that describes `error`: Odoo's own members, without the traceback, and ours."""
+    """The JSON that describes `error`: Odoo's own members, without the traceback; ours only in our own refusals."""
     message = public_message(error, exchange.request_id)
-    body = {"name": "odoo.exceptions.UserError", "message": message, "arguments": [message], "context": {}, "debug": ""}
     if isinstance(error, Refused):
-        reason = error.deny.reason
-        body |= {"name": "odoo.exceptions.AccessDenied", "message": reason.sentence, "arguments": [reason.sentence]}
-        body["error"] = reason.public_code
-    elif isinstance(error, UserError):
-        body["name"] = f"{type(error).__module__}.{type(error).__name__}"
-        body["error"] = "business_error"
-    elif isinstance(error, HTTPException):
-        body["name"] = f"{type(error).__module__}.{type(error).__name__}"
-        body["error"] = "invalid_token" if error.code == 401 else "bad_request"
-    else:
-        body["error"] = "server_error"
-    body["request_id"] = exchange.request_id
-    return body
+        return _refusal_body(error.deny.reason, exchange.request_id)
+    if isinstance(error, HTTPException):
+        return _body(_class_name(error), message, [message, error.code])
+    if isinstance(error, (UserError, RedirectWarning)):
+        return _body(_class_name(error), message, [message])
+    return _body("builtins.Exception", message, [message])
+
+
+def _refusal_body(reason, request_id):
+    name = "werkzeug.exceptions.Unauthorized" if reason.status == 401 else "odoo.exceptions.AccessDenied"
+    body = _body(name, reason.sentence, [reason.sentence])
+    return body | {"error": reason.public_code, "request_id": request_id}
+
+
+def _body(name, message, arguments):
+    return {"name": name, "message": message, "arguments": arguments, "context": {}, "debug": ""}
+
+
+def _class_name(error):
+    return f"{type(error).__module__}.{type(error).__name__}"
 
 
 def install():

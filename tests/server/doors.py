@@ -65,8 +65,8 @@ class Answer:
 
     @property
     def sentence(self):
-        """The error's text without the id, which is another one each time."""
-        return _REQUEST_ID.sub("", self.refusal or "").strip()
+        """The error's text without the id, which is another one each time, and without Odoo's own first words."""
+        return _REQUEST_ID.sub("", self.refusal or "").strip().removeprefix("Access Denied: ")
 
 
 def send(url, path, body=None, headers=(), method=None, timeout=60):
