@@ -251,3 +251,17 @@ class TestScreens(TransactionCase):
             found = self.env["api.policy"].with_user(user).search([*domain, ("id", "in", (self.policy + hidden).ids)])
             with self.subTest(user=user.login):
                 self.assertEqual(set(found.ids), set(offered.ids))
+
+    def test_the_self_check_knows_what_the_baseline_does(self):
+        settings = self.env["res.config.settings"]
+
+        def programs_use_keys():
+            return next(fine for fine, what, _remedy in settings._api_guard_checks() if "not passwords" in what)
+
+        settings.create({"api_guard_baseline_policy_id": self.policy.id}).execute()
+        self.assertFalse(programs_use_keys())
+        self.policy.refuse_passwords = True
+        self.assertTrue(programs_use_keys())
+        self.policy.mode = "monitor"
+        self.assertFalse(programs_use_keys())
+        self.assertIn("fa-check-circle", settings.create({}).api_guard_self_check)
