@@ -21,6 +21,7 @@ from ..exceptions import Refused
 from .exchange import current, guarded
 from .patch import patch
 
+_ACCESS_DENIED = "odoo.exceptions.AccessDenied"
 SENTENCE = "The server could not complete the call."
 
 
@@ -32,7 +33,14 @@ def public_message(error, request_id):
         return _without_names(error)
     if isinstance(error, HTTPException) and error.description:
         return str(error.description)
+    if _names_a_field(error):
+        return str(error)
     return f"{SENTENCE} (request {request_id})"
+
+
+def _names_a_field(error):
+    """The ORM says which field of the call is none: the caller's own mistake, told in the caller's own words."""
+    return type(error) is ValueError and str(error).startswith("Invalid field ")
 
 
 def _without_names(error):
@@ -119,7 +127,7 @@ def jsonrpc_error(error, exchange):
     return {
         "code": 404 if getattr(error, "code", None) == 404 else 0,
         "message": "Odoo Server Error",
-        "data": error_body(error, exchange),
+        "data": error_body(error, exchange) | ({"name": _ACCESS_DENIED} if isinstance(error, Refused) else {}),
     }
 
 
@@ -130,13 +138,13 @@ def error_body(error, exchange):
         return _refusal_body(error.deny.reason, exchange.request_id)
     if isinstance(error, HTTPException):
         return _body(_class_name(error), message, [message, error.code])
-    if isinstance(error, (UserError, RedirectWarning)):
+    if isinstance(error, (UserError, RedirectWarning)) or _names_a_field(error):
         return _body(_class_name(error), message, [message])
     return _body("builtins.Exception", message, [message])
 
 
 def _refusal_body(reason, request_id):
-    name = "werkzeug.exceptions.Unauthorized" if reason.status == 401 else "odoo.exceptions.AccessDenied"
+    name = "werkzeug.exceptions.Unauthorized" if reason.status == 401 else _ACCESS_DENIED
     body = _body(name, reason.sentence, [reason.sentence])
     return body | {"error": reason.public_code, "request_id": request_id}
 
