@@ -370,7 +370,7 @@ def _guesses(world):
     }
 
 
-def _medians(calls, rounds=15):
+def _medians(calls, rounds):
     """The median time of each call in seconds, measured in turns so that a slow moment hits all alike."""
     seconds = {name: [] for name in calls}
     for _round in range(rounds):
@@ -444,19 +444,24 @@ def _without_id(body):
     return re.sub(rb"[0-9a-f]{20}", b"", body)
 
 
-def _assert_overlap(medians):
-    print({name: f"{1000 * median:.1f} ms" for name, median in medians.items()})
-    assert max(medians.values()) / min(medians.values()) < 1.6, medians
+def _assert_overlap(calls, rounds, attempts=3):
+    """A difference that can be used is there each time; one that the machine makes is not."""
+    for _attempt in range(attempts):
+        medians = _medians(calls, rounds)
+        print({name: f"{1000 * median:.1f} ms" for name, median in medians.items()})
+        if max(medians.values()) / min(medians.values()) < 1.6:
+            return
+    pytest.fail(f"told by time, {attempts} times of {attempts}: {medians}")
 
 
 def test_wrong_credentials_take_equally_long_over_rpc(world, wide):
     load_guarded(wide, world)
     chosen = ("unknown database", "wrong password", "known prefix", "unknown uid", "superuser", "revoked")
     guesses = _guesses(world)
-    _assert_overlap(_medians({
+    _assert_overlap({
         name: lambda guess=guesses[name]: count("xmlrpc", Caller(wide.url, guess[0], guess[2], guess[1]))
         for name in chosen
-    }, rounds=7))
+    }, rounds=7)
 
 
 def test_wrong_logins_take_equally_long(world, wide):
@@ -465,10 +470,10 @@ def test_wrong_logins_take_equally_long(world, wide):
         "unknown database": (f"{worlds.PREFIX}_no_such", USER), "unknown login": (world.name, "nobody"),
         "known login": (world.name, USER),
     }
-    _assert_overlap(_medians({
+    _assert_overlap({
         name: lambda db=db, login=login: xmlrpc_service(wide.url, "common", "authenticate", db, login, "0" * 40, {})
         for name, (db, login) in logins.items()
-    }, rounds=7))
+    }, rounds=7)
 
 
 def test_wrong_bearer_tokens_take_equally_long(world, one):
@@ -485,9 +490,9 @@ def test_wrong_bearer_tokens_take_equally_long(world, one):
         "prefix of a used key": used.secret[:8] + "0" * 32, "prefix of a revoked key": revoked.secret[:8] + "0" * 32,
         "revoked": revoked.secret, "expired": expired.secret, "suspended": suspended.secret,
     }
-    _assert_overlap(_medians({
+    _assert_overlap({
         name: lambda secret=secret: count("json2", Caller(one.url, None, secret)) for name, secret in secrets.items()
-    }))
+    }, rounds=15)
 
 
 # ---------------------------------------------------------------------- no answer tells how it failed
