@@ -4,6 +4,7 @@ Each cell runs in both workers, with caches warm from good calls before the cond
 """
 
 import itertools
+import xmlrpc.client
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from doors import (
     jsonrpc,
     jsonrpc_service,
     plugin,
+    send,
     xmlrpc_2,
     xmlrpc_service,
     xmlrpc_v1,
@@ -219,6 +221,19 @@ def test_policy_that_became_narrower_refuses_the_next_call(door, condition, worl
     for marker, answer in in_every_worker(one, act):
         assert_refused(world, door, answer, marker, reason, 403, sentence)
         assert world.entry(answer)["refusing_policy"].startswith("Policy ")
+
+
+@pytest.mark.parametrize("path", [
+    "/xmlrpc/2/object", "//xmlrpc/2/object", "/xmlrpc//2/object", "/xmlrpc/2//object", "/./xmlrpc/2/object",
+    "/en_US/xmlrpc/2/object", "/en/xmlrpc/2/object", "/XMLRPC/2/object", "/xmlrpc/2/object/", "/xmlrpc/%32/object",
+    "/xmlrpc/2/object?x=/json/2/", "/xmlrpc/object",
+])
+def test_closed_door_has_no_other_path(path, world, one):
+    key, marker = world.key(doors=["json2"]), new_marker()
+    call = (world.name, key.uid, key.secret, "res.partner", "create", [[{"name": marker}]])
+    answer = send(one.url, path, xmlrpc.client.dumps(call, "execute_kw").encode(), {"Content-Type": "text/xml"})
+    assert answer.status in (301, 308, 404) or FORBIDDEN.encode() in answer.body
+    assert not world.partners(marker)
 
 
 @every_rpc_door

@@ -311,15 +311,17 @@ def test_action_that_writes_records_changes_no_configuration(world, rules, call)
 
 
 @pytest.mark.parametrize("door", ["json2", "xmlrpc"])
-def test_scope_that_names_the_model_lets_a_program_configure(door, world, rules, call):
+def test_scope_that_names_the_model_does_not_let_a_program_configure(door, world, rules, call):
     key = world.key(uid=world.admin_uid, scope={"api.policy": "read write"})
-    answer = EXECUTE[door](call(key), "api.policy", "write", [rules.policy], vals={"description": f"by {door}"})
-    assert answer.refusal is None
-    assert world.entry(answer)["outcome"] == "allowed"
-    assert world.value("SELECT description FROM api_policy WHERE id = %s", rules.policy) == f"by {door}"
+    before = configuration(world)
+    assert EXECUTE[door](call(key), "api.policy", "read", [rules.policy], fields=["name"]).refusal is None
+    answer = EXECUTE[door](call(key), "api.policy", "write", [rules.policy], vals=_LIFT)
+    assert answer.sentence == OUT_OF_SCOPE
+    assert world.entry(answer)["reason"] == "scope.guard_configuration"
+    assert changed(before, configuration(world)) == {}
 
 
-def test_password_and_session_are_programs_too(world, rules, one, call):
+def test_program_with_a_password_is_a_program_too(world, rules, one):
     before = configuration(world)
     admin = Caller(one.url, world.name, PASSWORD, world.admin_uid)
     by_password = xmlrpc_2(admin, "api.policy", "write", [rules.policy], vals=_LIFT)
