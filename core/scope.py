@@ -33,11 +33,12 @@ PROTECTED_MODELS = frozenset(
 #: belongs to models, scheduled actions, users and logins is as good as those themselves.
 _PROTECTED_FAMILIES = ("auth.", "auth_totp.", "ir.actions.", "ir.cron.", "ir.model.", "res.users.")
 
-#: Models that render a template of the caller's while they are read or filled in: a
-#: pattern grants nothing at all on them. Adapters mark others of the kind (`Target.renders`).
+#: Models that render a template of the caller's, or write under sudo, while they are
+#: merely read or filled in (`onchange`): a pattern grants nothing at all on them. Adapters mark others of the kind (`Target.renders`).
 RENDERING_MODELS = frozenset(
     """
     digest.digest digest.tip mail.compose.message mail.template mail.template.preview mailing.mailing
+    privacy.lookup.wizard privacy.lookup.wizard.line
     slide.channel.invite sms.composer sms.template sms.template.preview survey.invite
     """.split()
 )

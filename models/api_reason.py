@@ -121,9 +121,7 @@ class ApiReason(models.AbstractModel):
             ),
             Reason.GUARD_CONFIGURATION: (
                 self.env._("API Guard's own configuration"),
-                self.env._(
-                    "Programs do not change the guard's configuration. Use the screens, or name the model in a scope."
-                ),
+                self.env._("Programs do not change the guard's configuration. Use the screens."),
             ),
             Reason.POLICY_UNREADABLE: (
                 self.env._("Policy unreadable"),

@@ -98,7 +98,7 @@ class ApiRecorder(models.AbstractModel):
                     cls._identify_stray(exchange)
                 with exchange.registry.cursor() as cr:
                     cls._append(exchange, cr, committed=False, status=status)
-                exchange.entered = True
+                exchange.entered, exchange.interrupted = True, False
             cls._touch(exchange)
         except Exception:
             _logger.critical("request %s: its audit entry could not be written", exchange.request_id, exc_info=True)

@@ -5,6 +5,7 @@ Everything else is told in one sentence with the request id, which finds the
 story in the audit log. Databases without the guard keep Odoo's own answers.
 """
 
+import os
 import xmlrpc.client
 
 import odoo.http
@@ -22,11 +23,16 @@ from .exchange import current, guarded
 from .patch import patch
 
 _ACCESS_DENIED = "odoo.exceptions.AccessDenied"
+_SEAMS = os.path.dirname(__file__)
 SENTENCE = "The server could not complete the call."
 
 
 def public_message(error, request_id):
-    """The text of `error` that may leave the server."""
+    """The text of `error` that may leave the server, in characters that can."""
+    return _public_text(error, request_id).encode("utf-8", "replace").decode()
+
+
+def _public_text(error, request_id):
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, (UserError, RedirectWarning)):
@@ -72,12 +78,24 @@ def _judge(error):
     if exchange is None or exchange.door not in (Door.XMLRPC, Door.XMLRPC_V1, Door.JSONRPC):
         return None
     if not exchange.is_governed and not _is_anonymous(exchange.database):
+        _hide_frames(error)
         return None
     exchange.begin()
     exchange.fail(error)
     if not exchange.deferred and exchange.is_governed:
         exchange.registry["api.recorder"]._finish(exchange)
     return None if shows_details(exchange) else exchange
+
+
+def _hide_frames(error):
+    """A database without the guard shows Odoo's traceback, not the wrappers that the call came through."""
+    while error is not None:
+        frame = error.__traceback__
+        while frame is not None:
+            while frame.tb_next is not None and frame.tb_next.tb_frame.f_code.co_filename.startswith(_SEAMS):
+                frame.tb_next = frame.tb_next.tb_next
+            frame = frame.tb_next
+        error = error.__cause__ or error.__context__
 
 
 def _is_anonymous(database):

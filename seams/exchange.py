@@ -289,7 +289,9 @@ def _adopt_stray(exchange):
     if exchange.door in (Door.BEARER, Door.INTERNAL):
         return
     request = odoo.http.request
-    registry = guarded(exchange.database) if exchange.service else guarded(request.db if request else None)
+    registry = guarded(exchange.database)
+    if registry is None and (not isinstance(exchange.database, str) or exchange.database not in Registry.registries):
+        registry = guarded(request.db if request else None)  # it names no database: the host's own, if there is one
     if registry is not None:
         exchange.enter(registry)
 

@@ -107,5 +107,7 @@ def dispatch(original, exchange, method, params):
 
 
 def _refuse(exchange, method, why):
-    _logger.warning("db.%s from %s refused (request %s): %s", method, exchange.remote, exchange.request_id, why)
+    _logger.warning(
+        "db.%r from %s refused (request %s): %s", str(method)[:50], exchange.remote, exchange.request_id, why
+    )
     raise Refused(Deny(Reason.DOOR_REFUSED), exchange.request_id)
