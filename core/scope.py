@@ -34,7 +34,8 @@ PROTECTED_MODELS = frozenset(
 _PROTECTED_FAMILIES = ("auth.", "auth_totp.", "ir.actions.", "ir.cron.", "ir.model.", "res.users.")
 
 #: Models that render a template of the caller's, or write under sudo, while they are
-#: merely read or filled in (`onchange`): a pattern grants nothing at all on them. Adapters mark others of the kind (`Target.renders`).
+#: merely read or filled in (`onchange`): a pattern grants nothing at all on them. Adapters
+#: mark others of the kind (`Target.renders`).
 RENDERING_MODELS = frozenset(
     """
     digest.digest digest.tip mail.compose.message mail.template mail.template.preview mailing.mailing
