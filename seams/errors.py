@@ -64,6 +64,8 @@ def uniform(error, exchange):
         return Refused(exchange.verdict, exchange.begin())
     if isinstance(error, AccessDenied) and not isinstance(error, Refused) and exchange.door in RPC_DOORS:
         return Refused(Deny(Reason.UNKNOWN_CREDENTIAL), exchange.begin())
+    if _names_a_field(error) and not exchange.deferred:
+        return RuntimeError()  # only a text can carry the request id then, and this one leaves no room for it
     return error
 
 
