@@ -199,8 +199,7 @@ def test_first_call_of_a_worker_is_governed(first, door, world, fresh):
 def test_first_call_whose_method_raises_keeps_its_entry_and_tells_nothing(door, world, fresh):
     key, name = world.key(), new_name()
     caller = Caller(fresh().url, world.name, key.secret, key.uid)
-    domain = [("no_such_field", "=", 1)]
-    for _call in ("first", "second"):
+    for domain in ([("no_such_field", "=", 1)], ["no domain"]):
         answer = OBJECT_DOORS[door](caller, "res.partner", "search", domain=domain)
         assert answer.sentence == NOT_COMPLETED
         assert leak(answer) is None
