@@ -68,8 +68,12 @@ _INSERT = (
     f"VALUES ({', '.join(f'%({name})s' for name in _NAMES)})"
 )
 
-#: Reasons that mean: somebody presented a secret that is none. Counted for the cool-down.
-FAILURE_REASONS = (Reason.UNKNOWN_CREDENTIAL.value, Reason.WRONG_USER.value, Reason.USER_INACTIVE.value)
+# Somebody presented a secret that is none. Counted for the cool-down; literals, so that the partial index serves.
+_FAILURES = (Reason.UNKNOWN_CREDENTIAL, Reason.WRONG_USER, Reason.USER_INACTIVE)
+_IS_FAILURE = SQL("reason IN (%s)" % ", ".join(f"'{reason.value}'" for reason in _FAILURES))
+
+# Where an address is: an IPv6 one stands for its /64, which its owner moves in freely
+_ORIGIN = "network(set_masklen(%s::inet, CASE family(%s::inet) WHEN 6 THEN 64 ELSE 32 END))"
 
 
 class ApiAuditEntry(models.Model):
@@ -155,9 +159,14 @@ class ApiAuditEntry(models.Model):
             CREATE INDEX IF NOT EXISTS api_audit_entry_occurred_idx ON api_audit_entry USING brin (occurred_at);
             CREATE INDEX IF NOT EXISTS api_audit_entry_trouble_idx ON api_audit_entry (outcome, id DESC)
                 WHERE outcome != 'allowed';
-            CREATE INDEX IF NOT EXISTS api_audit_entry_failures_idx ON api_audit_entry (peer, occurred_at)
-                WHERE reason IN ('credential.unknown', 'credential.wrong_user', 'credential.user_inactive');
         """)
+        self.env.cr.execute(
+            SQL(
+                "CREATE INDEX IF NOT EXISTS api_audit_entry_failures_idx ON api_audit_entry (%s, occurred_at) WHERE %s",
+                _origin(SQL("peer")),
+                _IS_FAILURE,
+            )
+        )
         self.env.cr.execute("""
             CREATE OR REPLACE FUNCTION api_guard_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
@@ -189,15 +198,24 @@ class ApiAuditEntry(models.Model):
 
     @api.model
     def _failures_from(self, peer, seconds, limit):
-        """How many wrong secrets came from `peer` in the last `seconds`? Counts no further than `limit`."""
+        """How many wrong secrets came from where `peer` is, in the last `seconds`? Counts no further than `limit`.
+
+        `peer`: an address; None counts all whose address is unknown as one.
+        """
+        origin = _origin(SQL("peer"))
+        same = SQL("%s IS NULL", origin) if peer is None else SQL("%s = %s", origin, _origin(peer))
         self.env.cr.execute(
-            """SELECT count(*) FROM (
-                   SELECT 1 FROM api_audit_entry
-                    WHERE peer = %s AND occurred_at > now() AT TIME ZONE 'utc' - make_interval(secs => %s)
-                      AND reason IN ('credential.unknown', 'credential.wrong_user', 'credential.user_inactive')
-                      AND outcome = 'refused'
-                    LIMIT %s) failures""",
-            [peer, seconds, limit],
+            SQL(
+                """SELECT count(*) FROM (
+                       SELECT 1 FROM api_audit_entry
+                        WHERE %s AND occurred_at > now() AT TIME ZONE 'utc' - make_interval(secs => %s)
+                          AND %s AND outcome = 'refused'
+                        LIMIT %s) failures""",
+                same,
+                seconds,
+                _IS_FAILURE,
+                limit,
+            )
         )
         return self.env.cr.fetchone()[0]
 
@@ -235,6 +253,10 @@ class ApiAuditEntry(models.Model):
         remedies = {reason.value: remedy for reason, (_text, remedy) in self.env["api.reason"]._texts().items()}
         for entry in self:
             entry.remedy = remedies.get(entry.reason, "")
+
+
+def _origin(peer):
+    return SQL(_ORIGIN, peer, peer)
 
 
 def _clean(name, value, secrets):

@@ -113,10 +113,11 @@ class ApiGuard(models.AbstractModel):
             identity = _with_refusal(identity, Reason.PASSWORD_REFUSED)
         verdict = cls._admit(exchange, identity, secret, target)
         if isinstance(verdict, Deny):
+            if verdict.reason is Reason.TOO_MANY_FAILURES:  # hangs on the address alone: nothing to hide by being slow
+                cls._require(exchange, verdict)
             master.burn_password(secret)
             # nothing has been proven yet: a policy's refusal would tell that the user exists
-            told = verdict if verdict.reason is Reason.TOO_MANY_FAILURES else Deny(Reason.UNKNOWN_CREDENTIAL)
-            cls._require(exchange, verdict, told)
+            cls._require(exchange, verdict, told=Deny(Reason.UNKNOWN_CREDENTIAL))
         exchange.vouched = True
         try:
             check_password()
@@ -300,11 +301,11 @@ class ApiGuard(models.AbstractModel):
     def _is_cooling_down(cls, env, exchange, settings):
         """Have too many secrets from this peer been wrong lately? Counted in the log, so in all workers and hosts."""
         allowed = _number(settings.get("api_guard.cooldown_failures"), 10)
-        if not allowed:
+        if not (allowed and exchange.is_remote):
             return False
         peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
         seconds = _number(settings.get("api_guard.cooldown_seconds"), 60)
-        return peer is not None and env["api.audit.entry"]._failures_from(str(peer), seconds, allowed) >= allowed
+        return env["api.audit.entry"]._failures_from(peer and str(peer), seconds, allowed) >= allowed
 
 
 def renders(registry, model):

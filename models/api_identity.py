@@ -21,6 +21,7 @@ from ..core.verdict import Deny, Reason
 
 MAX_SECRET = 256  # characters; a key has 40, and Odoo hashes nothing beyond 4096
 MAX_COMPILED = 512
+_GREATEST_ID = 2**31 - 1
 
 _FUNCTIONS = "api_guard/models/sql/identify.sql"
 _DROP = """
@@ -74,7 +75,7 @@ class ApiIdentity(models.AbstractModel):
     @api.model
     def _of_user(self, uid, kind):
         """The identity of someone who is known by password or session."""
-        [row] = self._rows("user", uid)
+        [row] = self._rows("user", uid if isinstance(uid, int) and 0 < uid <= _GREATEST_ID else None)
         if not row["active"]:
             reason = Reason.USER_INACTIVE if row["uid"] else Reason.UNKNOWN_CREDENTIAL
             return replace(self._nobody_identity(row, kind), uid=row["uid"], login=row["login"], refusal=Deny(reason))

@@ -74,7 +74,6 @@ class ApiRecorder(models.AbstractModel):
             except BaseException:
                 exchange.entered = False
                 raise
-            exchange.committed = True
             vars(cr).pop("commit", None)
             return None
 

@@ -64,7 +64,6 @@ class Exchange:
         "arguments",
         "bytes",
         "call",
-        "committed",
         "database",
         "deferred",
         "door",
@@ -119,7 +118,6 @@ class Exchange:
         self.interrupted = False  # the method itself raised
         self.running = False  # between the verdict and the end of the business transaction
         self.entered = False  # an entry is committed
-        self.committed = False  # so is an effect
         self.vouched = False  # a password is being checked: no key matched
         self.answered = False
 
@@ -174,6 +172,11 @@ class Exchange:
     def locate(self, trusted):
         self.peer = peer_of(self.remote, self.forwarded, trusted) if self._environ else None
         return self.peer
+
+    @property
+    def is_remote(self):
+        """Did it come in by HTTP? Python may call a service itself."""
+        return bool(self._environ)
 
     @property
     def is_refused(self):

@@ -396,13 +396,20 @@ def test_password_opens_no_bearer_door(door, world, call):
     assert_refused(world, door, answer, marker, "credential.unknown", 401, REJECTED)
 
 
-def test_many_failures_pause_passwords_from_that_address_and_no_keys(world, one, call):
-    here, there = ({"X-Forwarded-For": address} for address in ("198.51.100.1", "198.51.100.2"))
+@pytest.mark.parametrize(("failing", "near", "far"), [
+    (["198.51.100.1"], "198.51.100.1", "198.51.100.2"),
+    (["2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:0:a::"], "2001:db8::b", "2001:db8:0:1::1"),
+    (["garbage", "unknown"], "1.2.3.4.5", "198.51.100.3"),
+])
+def test_many_failures_pause_passwords_from_that_network_and_no_keys(failing, near, far, world, one, call):
+    here, there = ({"X-Forwarded-For": address} for address in (near, far))
     key = world.key()
     person = call(key).using(secret=USER_PASSWORD)
     former = world.setting("cooldown_failures", "3")
     try:
-        times(3, lambda: xmlrpc_2(person.using(secret="wrong").with_headers(here), "res.partner", "search_count"))
+        for address, _time in zip(itertools.cycle(failing), range(3)):
+            guess = person.using(secret="wrong").with_headers({"X-Forwarded-For": address})
+            xmlrpc_2(guess, "res.partner", "search_count")
         answers = in_every_worker(
             one, lambda: xmlrpc_2(person.with_headers(here), "res.partner", "search_count", domain=[]))
         assert {world.entry(answer)["reason"] for answer in answers} == {"credential.too_many_failures"}
@@ -412,6 +419,15 @@ def test_many_failures_pause_passwords_from_that_address_and_no_keys(world, one,
         assert (elsewhere.refusal, with_key.refusal) == (None, None)
     finally:
         world.setting("cooldown_failures", former)
+
+
+@pytest.mark.parametrize("uid", ["2147483648", "9" * 30, "0", "-1"])
+@every_rpc_door
+def test_a_user_id_that_no_user_can_have_is_nobody(door, uid, world, call):
+    for secret in ("wrong", USER_PASSWORD):
+        marker = new_marker()
+        answer = door.act(call(world.key()).using(uid=uid, secret=secret), marker)
+        assert_refused(world, door, answer, marker, "credential.unknown", 401, REJECTED)
 
 
 # ---------------------------------------------------------------------- common.authenticate
