@@ -33,6 +33,7 @@ _COLUMNS = {
     "key_id": "integer",
     "credential_name": "varchar",
     "policies": "varchar",
+    "policy_ids": "varchar",
     "model": "varchar",
     "method": "varchar",
     "operation": "varchar",
@@ -120,6 +121,7 @@ class ApiAuditEntry(models.Model):
     key_id = fields.Integer("Key ID", readonly=True, aggregator=None)
     credential_name = fields.Char("Key name", readonly=True)
     policies = fields.Char("Policies applied", readonly=True)
+    policy_ids = fields.Char("Policy IDs", readonly=True, help="Each between commas, so that one can be searched for.")
     model = fields.Char(readonly=True)
     method = fields.Char(readonly=True)
     operation = fields.Char(readonly=True)

@@ -37,6 +37,7 @@ class Identity:
     credential: Credential
     settings: dict
     policies: tuple[Policy, ...] = ()
+    policy_ids: tuple[str, ...] = ()
     uid: int | None = None
     login: str | None = None
     key_id: int | None = None
@@ -82,7 +83,7 @@ class ApiIdentity(models.AbstractModel):
         return Identity(
             credential=Credential(kind, State.ACTIVE),
             settings=row["settings"],
-            policies=self._policies(row, ()),
+            **self._policies(row, ()),
             uid=row["uid"],
             login=row["login"],
         )
@@ -131,7 +132,7 @@ class ApiIdentity(models.AbstractModel):
                 last_used=_aware(row["last_used_at"]),
             ),
             settings=row["settings"],
-            policies=self._policies(row, row["policy_ids"] or ()),
+            **self._policies(row, row["policy_ids"] or ()),
             uid=row["uid"],
             login=row["login"],
             key_id=row["key_id"],
@@ -142,14 +143,15 @@ class ApiIdentity(models.AbstractModel):
         )
 
     def _policies(self, row, lineage_ids):
-        """The policies that apply, compiled: baseline, user's, key's, its ancestors'."""
+        """The policies that apply, ids and compiled: baseline, user's, key's, its ancestors'."""
         known = row["known"] or {}
         baseline = row["settings"].get("api_guard.baseline_policy_id")
-        wanted = [str(policy_id) for policy_id in (baseline, row["user_policy_id"], *lineage_ids) if policy_id]
-        policies = [self._policy(known.get(policy_id)) for policy_id in dict.fromkeys(wanted)]
+        wanted = (str(policy_id) for policy_id in (baseline, row["user_policy_id"], *lineage_ids) if policy_id)
+        policy_ids = tuple(dict.fromkeys(wanted))
+        policies = [self._policy(known.get(policy_id)) for policy_id in policy_ids]
         if row["settings"].get("api_guard.refuse_rpc_passwords") in ("True", "1", "true"):
             policies.append(Policy(self.env._("Settings"), refuses_passwords=True))
-        return tuple(policies)
+        return {"policies": tuple(policies), "policy_ids": policy_ids}
 
     def _policy(self, known):
         if known is None:  # the setting names a policy that is gone

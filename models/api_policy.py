@@ -230,7 +230,7 @@ class ApiPolicy(models.Model):
     def action_open_entries(self):
         return {
             **self.env["ir.actions.act_window"]._for_xml_id("api_guard.action_api_audit_entry"),
-            "domain": ["|"] * (len(self) - 1) + [("policies", "ilike", policy.name) for policy in self],
+            "domain": ["|"] * (len(self) - 1) + [("policy_ids", "like", f",{policy.id},") for policy in self],
             "context": {},
         }
 

@@ -146,6 +146,7 @@ class ApiRecorder(models.AbstractModel):
             "key_id": identity and identity.key_id,
             "credential_name": identity and identity.name,
             "policies": ", ".join(policy.name for policy in identity.policies) if identity else None,
+            "policy_ids": f",{','.join(identity.policy_ids)}," if identity and identity.policy_ids else None,
             "model": target.model if target else None,
             "method": target.method if target else None,
             "operation": ",".join(sorted(op.value for op in target.operations)) if target else None,

@@ -55,6 +55,8 @@ def test_entry_says_who_did_what_to_which_records(door, world, call):
     }
     assert entry["credential_name"].startswith("key ")
     assert entry["policies"].startswith("Policy ")
+    bound = world.value("SELECT policy_id FROM api_credential WHERE id = %s", key.credential_id)
+    assert entry["policy_ids"] == f",{bound},"
     assert name in entry["arguments"]
     assert entry["duration_ms"] > 0
     assert entry["sql_count"] > 0
