@@ -202,7 +202,8 @@ class TestScreens(TransactionCase):
 
     def test_jumps_lead_to_what_they_say(self):
         key = self.keys[self.plain]
-        self._enter(request_id="jump", user_id=self.plain.id, credential_id=key.id, policies="Reads contacts")
+        self._enter(request_id="jump", user_id=self.plain.id, credential_id=key.id, policy_ids=f",7,{self.policy.id},")
+        self._enter(request_id="another", policy_ids=f",{self.policy.id}7,")
         for record, method, found in (
             (self.policy, "action_open_credentials", self.keys[self.plain] + self.keys[self.other]),
             (self.policy, "action_open_users", self.env["res.users"]),
@@ -215,6 +216,7 @@ class TestScreens(TransactionCase):
             with self.subTest(model=record._name, method=method):
                 if found is None:
                     self.assertIn("jump", records.mapped("request_id"))
+                    self.assertNotIn("another", records.mapped("request_id"))
                 else:
                     self.assertEqual(set(records.ids), set(found.ids))
 
