@@ -11,6 +11,7 @@ Odoo hides it, and each begins by asking whether the guard is in *this* database
 | `odoo.service.model.call_kw`                  | once per attempt under `retrying`: what the method returned  |
 | `odoo.service.{model,common,db}.dispatch`     | which database a call means, before its registry is loaded   |
 | `odoo.orm.registry.Registry.cursor`           | a method that commits on a cursor of its own                 |
+| `odoo.orm.registry.Registry.check_signaling`  | asked twice in an RPC call; once is enough within a moment   |
 | `rpc.controllers.xmlrpc.xmlrpc_handle_…`      | the only place that words an XML-RPC fault                   |
 | `rpc.controllers.xmlrpc.dumps`                | a result is rendered once, before it is committed            |
 | `odoo.http.JsonRPCDispatcher.handle_error`    | the same for /jsonrpc, with or without a database            |

@@ -5,6 +5,7 @@ see `models/ir_http.py`.
 """
 
 import json
+import time
 
 import odoo.http
 import odoo.service.common
@@ -20,6 +21,9 @@ from ..exceptions import Refused
 from . import master
 from .exchange import bind, current, guarded, of_cursor
 from .patch import patch
+
+
+_UP_TO_DATE_SECONDS = 0.1
 
 
 def _is_loaded(database):
@@ -173,6 +177,28 @@ def _cursor(original):
     return cursor
 
 
+def _check_signaling(original):
+    """Odoo asks twice in every RPC call what other workers have signalled, each time on a cursor of its own.
+
+    The second time is left out where the first was a moment ago. Not longer: a
+    caller may take minutes to send a body, and must not keep the rights it had.
+    """
+
+    def check_signaling(self, cr=None):
+        exchange = current() if "api.guard" in self else None
+        if exchange is None:
+            return original(self, cr)
+        registry, moment = exchange.up_to_date or (None, 0.0)
+        exchange.up_to_date = None
+        if cr is None and registry is self and time.monotonic() - moment < _UP_TO_DATE_SECONDS:
+            return self
+        registry = original(self, cr)
+        exchange.up_to_date = (registry, time.monotonic())
+        return registry
+
+    return check_signaling
+
+
 def install():
     patch(odoo.service.model, "dispatch", _model_dispatch)
     patch(odoo.service.common, "dispatch", _common_dispatch)
@@ -181,3 +207,4 @@ def install():
     patch(odoo.service.model, "call_kw", _call_kw)
     patch(xmlrpc_controller, "dumps", _dumps)
     patch(Registry, "cursor", _cursor)
+    patch(Registry, "check_signaling", _check_signaling)

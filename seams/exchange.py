@@ -85,6 +85,7 @@ class Exchange:
         "service",
         "started",
         "started_at",
+        "up_to_date",
         "unrenderable",
         "verdict",
         "vouched",
@@ -99,6 +100,7 @@ class Exchange:
         self.started = time.perf_counter()
         self.started_at = None
         self.queries = getattr(threading.current_thread(), "query_count", 0)
+        self.up_to_date = None  # (registry, when): checked for changes that other workers signal
         self.registry = None  # the guarded registry in whose log this exchange belongs
         self.database = None  # the database that an RPC call names, before anything was checked
         self.service = None  # "object.execute_kw" and the like

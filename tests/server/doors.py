@@ -14,6 +14,7 @@ import xmlrpc.client
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlsplit
 
+ACCESS_ERROR = 4  # RPC_FAULT_CODE_ACCESS_ERROR, odoo/addons/rpc/controllers/xmlrpc.py
 ACCESS_DENIED = 3  # XML-RPC's fault code
 SEC_FETCH = {  # what a browser sends, and what any program can send
     "Sec-Fetch-Dest": "document",

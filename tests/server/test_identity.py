@@ -1,9 +1,23 @@
 """Who is asking, and may a program change the answer? Secrets side by side, keys made by keys, the guard's rules."""
 
+import time
+import xmlrpc.client
 from types import SimpleNamespace
 
 import pytest
-from doors import Caller, WebClient, json2, jsonrpc, xmlrpc_2, xmlrpc_service, xmlrpc_v1
+from doors import (
+    ACCESS_ERROR,
+    Caller,
+    WebClient,
+    json2,
+    jsonrpc,
+    read_xmlrpc,
+    send,
+    xmlrpc_2,
+    xmlrpc_service,
+    xmlrpc_v1,
+)
+from workers import in_every_worker
 from world import PASSWORD, USER, USER_PASSWORD
 
 EXECUTE = {"xmlrpc": xmlrpc_2, "xmlrpc_v1": xmlrpc_v1, "jsonrpc": jsonrpc, "json2": json2}
@@ -144,6 +158,40 @@ def test_scope_that_does_not_name_the_wizard_makes_no_key(world, call):
     answer = mint(call(world.key(scope={"*": "read write create unlink make_key run_check"})), USER_PASSWORD)
     assert refusal_of(world, answer) == "scope.protected"
     assert world.value("SELECT count(*) FROM res_users_apikeys") == before + 1
+
+
+@pytest.mark.parametrize("wait", [0, 0.5])
+def test_rights_taken_away_before_a_call_has_arrived_are_gone(wait, world, one, call):
+    """The guard leaves out Odoo's second look at what other workers changed, and no change with it."""
+    key = world.key()
+    [group] = world.web.call("ir.model.data", "search_read", [
+        ("module", "=", "base"), ("name", "=", "group_partner_manager")], ["res_id"])
+    names = {"name": "made with rights that were taken away"}
+    body = xmlrpc.client.dumps(
+        (world.name, key.uid, key.secret, "res.partner", "create", [names], {}), "execute_kw").encode()
+
+    def arrive_late():
+        """The header is there; the rights change; then the body comes."""
+        if wait:
+            time.sleep(wait)
+            change(3)
+            time.sleep(wait)
+        yield body
+
+    def change(command):
+        world.web.call("res.users", "write", [world.uid], {"group_ids": [(command, group["res_id"])]})
+
+    allowed = in_every_worker(one, lambda: xmlrpc_2(call(key), "res.partner", "create", vals_list=[names]))
+    assert {answer.refusal for answer in allowed} == {None}
+    try:
+        if not wait:
+            change(3)
+        answer = read_xmlrpc(send(one.url, "/xmlrpc/2/object", arrive_late(), {
+            "Content-Type": "text/xml", "Content-Length": str(len(body))}))
+    finally:
+        change(4)
+    assert answer.code == ACCESS_ERROR
+    assert world.entry(answer)["error_class"] == "AccessError"
 
 
 def test_key_is_made_over_http_only(world, call):
