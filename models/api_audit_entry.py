@@ -71,7 +71,7 @@ _INSERT = (
 
 # Somebody presented a secret that is none. Counted for the cool-down; literals, so that the partial index serves.
 _FAILURES = (Reason.UNKNOWN_CREDENTIAL, Reason.WRONG_USER, Reason.USER_INACTIVE)
-_IS_FAILURE = SQL("reason IN (%s)" % ", ".join(f"'{reason.value}'" for reason in _FAILURES))
+_IS_FAILURE = SQL(f"reason IN ({', '.join(repr(reason.value) for reason in _FAILURES)})")
 
 # Where an address is: an IPv6 one stands for its /64, which its owner moves in freely
 _ORIGIN = "network(set_masklen(%s::inet, CASE family(%s::inet) WHEN 6 THEN 64 ELSE 32 END))"
@@ -198,15 +198,15 @@ class ApiAuditEntry(models.Model):
         row = {name: _clean(name, values[name], secrets) for name in _NAMES}
         cr.execute(_INSERT, row)
 
-    @api.model
-    def _failures_from(self, peer, seconds, limit):
+    @classmethod
+    def _failures_from(cls, cr, peer, seconds, limit):
         """How many wrong secrets came from where `peer` is, in the last `seconds`? Counts no further than `limit`.
 
         `peer`: an address; None counts all whose address is unknown as one.
         """
         origin = _origin(SQL("peer"))
         same = SQL("%s IS NULL", origin) if peer is None else SQL("%s = %s", origin, _origin(peer))
-        self.env.cr.execute(
+        cr.execute(
             SQL(
                 """SELECT count(*) FROM (
                        SELECT 1 FROM api_audit_entry
@@ -219,7 +219,7 @@ class ApiAuditEntry(models.Model):
                 limit,
             )
         )
-        return self.env.cr.fetchone()[0]
+        return cr.fetchone()[0]
 
     # ------------------------------------------------------------ append-only
 

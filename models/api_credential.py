@@ -206,7 +206,7 @@ class ApiCredential(models.Model):
     def _policies(self):
         """The policies that apply to this key, as a call made now would be judged by them."""
         self.ensure_one()
-        identity = self.env["api.identity"].sudo()._of_credential(self.id)
+        identity = self.env["api.identity"]._of_credential(self.env.cr, self.id)
         return identity.policies if identity else ()
 
     # ----------------------------------------------------------------- actions

@@ -20,7 +20,7 @@ import inspect
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from odoo import SUPERUSER_ID, api, models
+from odoo import models
 from odoo.exceptions import AccessDenied
 from odoo.modules.registry import Registry
 
@@ -33,7 +33,9 @@ from ..core.redact import redact
 from ..core.verdict import Allow, Deny, Reason
 from ..exceptions import Refused
 from ..seams import master
+from ..seams.beside import beside
 from ..seams.exchange import Exchange, bind, of_cursor, working_for
+from .api_audit_entry import ApiAuditEntry
 from .api_recorder import bounded_ids
 
 AUTHENTICATE = Target("", "authenticate", frozenset({Operation.AUTHENTICATE}))
@@ -55,7 +57,8 @@ class ApiGuard(models.AbstractModel):
         exchange = cls._open(env.cr)
         if exchange.vouched:  # a password is being checked over RPC: no key matched a moment ago
             return None
-        identity = cls._on_primary(env, lambda identities: identities._of_key(key, scope))
+        with beside(exchange.registry) as cr:
+            identity = exchange.registry["api.identity"]._of_key(cr, key, scope)
         verdict = cls._admit(exchange, identity, key, exchange.route_target)
         if isinstance(verdict, Deny):
             return None
@@ -67,14 +70,16 @@ class ApiGuard(models.AbstractModel):
         """A session cookie where a key belongs is a credential like any other."""
         exchange = cls._open(env.cr)
         if exchange.identity is None or exchange.is_refused:
-            identity = cls._on_primary(env, lambda identities: identities._of_user(env.uid, Kind.SESSION))
+            with beside(exchange.registry) as cr:
+                identity = exchange.registry["api.identity"]._of_user(cr, env.uid, Kind.SESSION)
             cls._require(exchange, cls._admit(exchange, identity))
 
     @classmethod
     def _admit_rpc(cls, env, uid, secret, check_password):
         """Settle who calls `object.execute*`. Raises Refused; the same answer, in the same time, for every cause."""
         exchange = cls._open(env.cr)
-        key = env["api.identity"]._of_key(secret)
+        with beside(exchange.registry) as cr:
+            key = exchange.registry["api.identity"]._of_key(cr, secret)
         if key.credential.kind is Kind.KEY:
             if key.uid != uid:
                 key = _with_refusal(key, Reason.WRONG_USER)
@@ -89,7 +94,8 @@ class ApiGuard(models.AbstractModel):
         """Settle who calls `common.authenticate`; the uid. Raises Refused."""
         exchange = cls._open(env.cr)
         user = env["res.users"].sudo().search(env["res.users"]._get_login_domain(login), limit=1)
-        key = env["api.identity"]._of_key(secret)
+        with beside(exchange.registry) as cr:
+            key = exchange.registry["api.identity"]._of_key(cr, secret)
         exchange.call = None
         if key.credential.kind is not Kind.KEY:
             cls._admit_password(env, exchange, user.id, secret, check_password, target=AUTHENTICATE)
@@ -105,8 +111,10 @@ class ApiGuard(models.AbstractModel):
 
     @classmethod
     def _admit_password(cls, env, exchange, uid, secret, check_password, target=None):
-        identity = env["api.identity"]._of_user(uid or None, Kind.PASSWORD)
-        if cls._is_cooling_down(env, exchange, identity.settings):
+        with beside(exchange.registry) as cr:
+            identity = exchange.registry["api.identity"]._of_user(cr, uid, Kind.PASSWORD)
+            is_cooling_down = cls._is_cooling_down(cr, exchange, identity.settings)
+        if is_cooling_down:
             # whether the user exists or not
             identity = replace(identity, refusal=Deny(Reason.TOO_MANY_FAILURES))
         elif identity.refusal is None and env["res.users"].browse(uid)._rpc_api_keys_only():
@@ -131,11 +139,12 @@ class ApiGuard(models.AbstractModel):
     @contextlib.contextmanager
     def _watch_web_login(cls, env, exchange, login):
         """Around a login of the web client: its failures count with those of the API, in all workers and hosts."""
-        with cls._separate(env) as identities:
-            nobody = replace(identities._nobody(Kind.PASSWORD), login=str(login))
-            if cls._is_cooling_down(identities.env, exchange, nobody.settings):
-                cls._note_web_login(env, exchange, nobody, Reason.TOO_MANY_FAILURES)
-                raise AccessDenied(exchange.verdict.reason.sentence)
+        with beside(env.registry) as cr:
+            nobody = replace(env["api.identity"]._nobody(cr, Kind.PASSWORD), login=str(login))
+            is_cooling_down = cls._is_cooling_down(cr, exchange, nobody.settings)
+        if is_cooling_down:
+            cls._note_web_login(env, exchange, nobody, Reason.TOO_MANY_FAILURES)
+            raise AccessDenied(exchange.verdict.reason.sentence)
         try:
             yield
         except AccessDenied:
@@ -147,20 +156,15 @@ class ApiGuard(models.AbstractModel):
     @contextlib.contextmanager
     def _watch_inner_check(cls, env, exchange):
         """Around a password that a running method checks: a key guesses it no faster than a stranger."""
-        if cls._is_cooling_down(env, exchange, exchange.identity.settings):
+        with beside(exchange.registry) as cr:
+            is_cooling_down = cls._is_cooling_down(cr, exchange, exchange.identity.settings)
+        if is_cooling_down:
             raise cls._refused_inside(exchange, Deny(Reason.TOO_MANY_FAILURES))
         try:
             yield
         except AccessDenied:
             exchange.verdict = Deny(Reason.UNKNOWN_CREDENTIAL)
             raise
-
-    @classmethod
-    @contextlib.contextmanager
-    def _separate(cls, env):
-        """`api.identity` on a cursor that a failure of the business transaction leaves intact."""
-        with env.registry.cursor() as cr:
-            yield api.Environment(cr, SUPERUSER_ID, {})["api.identity"]
 
     @classmethod
     def _note_web_login(cls, env, exchange, nobody, reason):
@@ -180,14 +184,6 @@ class ApiGuard(models.AbstractModel):
         exchange.begin_attempt()
         bind(exchange, cr)
         return exchange
-
-    @classmethod
-    def _on_primary(cls, env, ask):
-        """Ask `api.identity` on the primary, never on a replica that may lag behind a revocation."""
-        if env.cr.readonly and env.registry._db_readonly is not None:
-            with env.registry.cursor() as cr:
-                return ask(env["api.identity"].with_env(env(cr=cr)))
-        return ask(env["api.identity"])
 
     @classmethod
     def _admit(cls, exchange, identity, secret=None, target=None):
@@ -298,14 +294,14 @@ class ApiGuard(models.AbstractModel):
         return settings.get("api_guard.debug_errors") in ("True", "1", "true")
 
     @classmethod
-    def _is_cooling_down(cls, env, exchange, settings):
+    def _is_cooling_down(cls, cr, exchange, settings):
         """Have too many secrets from this peer been wrong lately? Counted in the log, so in all workers and hosts."""
         allowed = _number(settings.get("api_guard.cooldown_failures"), 10)
         if not (allowed and exchange.is_remote):
             return False
         peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
         seconds = _number(settings.get("api_guard.cooldown_seconds"), 60)
-        return env["api.audit.entry"]._failures_from(peer and str(peer), seconds, allowed) >= allowed
+        return ApiAuditEntry._failures_from(cr, peer and str(peer), seconds, allowed) >= allowed
 
 
 def renders(registry, model):

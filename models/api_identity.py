@@ -64,45 +64,47 @@ class ApiIdentity(models.AbstractModel):
     def _drop_functions(self):
         self.env.cr.execute(_DROP)
 
-    @api.model
-    def _of_key(self, secret, scope="rpc"):
+    @classmethod
+    def _of_key(cls, cr, secret, scope="rpc"):
         """Whose key is `secret`, or was it? Always an identity; kind NONE: nobody's, perhaps a password."""
-        rows = self._rows("prefix", _prefix(secret))
+        rows = cls._rows(cr, "prefix", _prefix(secret))
         for row in rows:
             if row["hash"] and _matches(secret, row["hash"], row["secret_check"]):
-                return self._key_identity(row, scope) if row["key_id"] else self._tombstone_identity(row)
-        return self._nobody_identity(rows[-1], Kind.NONE)
+                return cls._key_identity(cr, row, scope) if row["key_id"] else cls._tombstone_identity(row)
+        return cls._nobody_identity(rows[-1], Kind.NONE)
 
-    @api.model
-    def _of_user(self, uid, kind):
+    @classmethod
+    def _of_user(cls, cr, uid, kind):
         """The identity of someone who is known by password or session."""
-        [row] = self._rows("user", uid if isinstance(uid, int) and 0 < uid <= _GREATEST_ID else None)
+        [row] = cls._rows(cr, "user", uid if isinstance(uid, int) and 0 < uid <= _GREATEST_ID else None)
         if not row["active"]:
             reason = Reason.USER_INACTIVE if row["uid"] else Reason.UNKNOWN_CREDENTIAL
-            return replace(self._nobody_identity(row, kind), uid=row["uid"], login=row["login"], refusal=Deny(reason))
+            return replace(cls._nobody_identity(row, kind), uid=row["uid"], login=row["login"], refusal=Deny(reason))
         return Identity(
             credential=Credential(kind, State.ACTIVE),
             settings=row["settings"],
-            **self._policies(row, ()),
+            **cls._policies(cr, row, ()),
             uid=row["uid"],
             login=row["login"],
         )
 
-    @api.model
-    def _of_credential(self, credential_id):
+    @classmethod
+    def _of_credential(cls, cr, credential_id):
         """The identity of a key that nobody presents: what would apply to it? None for a key that is gone."""
-        row = self._rows("credential", credential_id)[0]
-        return self._key_identity(row, row["scope"]) if row["key_id"] else None
+        row = cls._rows(cr, "credential", credential_id)[0]
+        return cls._key_identity(cr, row, row["scope"]) if row["key_id"] else None
 
-    @api.model
-    def _nobody(self, kind=Kind.NONE):
+    @classmethod
+    def _nobody(cls, cr, kind=Kind.NONE):
         """The identity of a secret that nobody has; it carries the settings, which name the trusted proxies."""
-        return self._nobody_identity(self._rows("user", None)[0], kind)
+        return cls._nobody_identity(cls._rows(cr, "user", None)[0], kind)
 
-    def _nobody_identity(self, row, kind):
+    @classmethod
+    def _nobody_identity(cls, row, kind):
         return Identity(Credential(kind, State.UNKNOWN), row["settings"], refusal=Deny(Reason.UNKNOWN_CREDENTIAL))
 
-    def _tombstone_identity(self, row):
+    @classmethod
+    def _tombstone_identity(cls, row):
         """A key that once was, for the log; to the caller it is as unknown as any other."""
         return Identity(
             credential=Credential(Kind.KEY, State.EXPIRED if row["expired"] else State.REVOKED),
@@ -113,7 +115,8 @@ class ApiIdentity(models.AbstractModel):
             name=row["name"],
         )
 
-    def _key_identity(self, row, scope):
+    @classmethod
+    def _key_identity(cls, cr, row, scope):
         refusal = None
         if not row["active"]:
             refusal = Deny(Reason.USER_INACTIVE)
@@ -132,7 +135,7 @@ class ApiIdentity(models.AbstractModel):
                 last_used=_aware(row["last_used_at"]),
             ),
             settings=row["settings"],
-            **self._policies(row, row["policy_ids"] or ()),
+            **cls._policies(cr, row, row["policy_ids"] or ()),
             uid=row["uid"],
             login=row["login"],
             key_id=row["key_id"],
@@ -142,31 +145,33 @@ class ApiIdentity(models.AbstractModel):
             unchecked_hash=None if row["secret_check"] else row["hash"],
         )
 
-    def _policies(self, row, lineage_ids):
+    @classmethod
+    def _policies(cls, cr, row, lineage_ids):
         """The policies that apply, ids and compiled: baseline, user's, key's, its ancestors'."""
         known = row["known"] or {}
         baseline = row["settings"].get("api_guard.baseline_policy_id")
         wanted = (str(policy_id) for policy_id in (baseline, row["user_policy_id"], *lineage_ids) if policy_id)
         policy_ids = tuple(dict.fromkeys(wanted))
-        policies = [self._policy(known.get(policy_id)) for policy_id in policy_ids]
+        policies = [cls._policy(cr, known.get(policy_id)) for policy_id in policy_ids]
         if row["settings"].get("api_guard.refuse_rpc_passwords") in ("True", "1", "true"):
-            policies.append(Policy(self.env._("Settings"), refuses_passwords=True))
+            policies.append(Policy("Settings", refuses_passwords=True))
         return {"policies": tuple(policies), "policy_ids": policy_ids}
 
-    def _policy(self, known):
+    @classmethod
+    def _policy(cls, cr, known):
         if known is None:  # the setting names a policy that is gone
-            return Policy.unreadable(self.env._("(missing policy)"))
+            return Policy.unreadable("(missing policy)")
         mark, name = known
-        policy = self._compiled.get(mark)
+        policy = cls._compiled.get(mark)
         if policy is None:
-            policy = self._compile(mark, name)
-            self._compiled[mark] = policy
-            while len(self._compiled) > MAX_COMPILED:
-                self._compiled.popitem(last=False)
+            policy = cls._compile(cr, mark, name)
+            cls._compiled[mark] = policy
+            while len(cls._compiled) > MAX_COMPILED:
+                cls._compiled.popitem(last=False)
         return policy
 
-    def _compile(self, mark, name):
-        cr = self.env.cr
+    @classmethod
+    def _compile(cls, cr, mark, name):
         cr.execute("SELECT document FROM api_policy WHERE fingerprint = %s LIMIT 1", [mark])
         row = cr.fetchone()
         try:
@@ -176,11 +181,12 @@ class ApiIdentity(models.AbstractModel):
         except ValueError:
             return Policy.unreadable(name)
 
-    def _rows(self, by, wanted):
+    @classmethod
+    def _rows(cls, cr, by, wanted):
         """Rows of `api_guard_identify` as dicts; the last one holds at least the settings."""
         wanted = None if wanted is None else str(wanted)
-        self.env.cr.execute("SELECT * FROM api_guard_identify(%s, %s)", [by, wanted])
-        return self.env.cr.dictfetchall()
+        cr.execute("SELECT * FROM api_guard_identify(%s, %s)", [by, wanted])
+        return cr.dictfetchall()
 
 
 def _prefix(secret):

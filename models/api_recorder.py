@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 
-from odoo import SUPERUSER_ID, api, models
+from odoo import models
 from odoo.http import GeoIP, Response
 from odoo.tools import config
 
@@ -20,6 +20,7 @@ from ..core.policy import Detail, least_detail
 from ..core.redact import without_values
 from ..core.verdict import Deny, Reason
 from ..exceptions import Refused
+from ..seams.beside import beside
 
 _logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class ApiRecorder(models.AbstractModel):
             if unwritten:
                 if exchange.identity is None:
                     cls._identify_stray(exchange)
-                with exchange.registry.cursor() as cr:
+                with beside(exchange.registry) as cr:
                     cls._append(exchange, cr, committed=False, status=status)
                 exchange.entered, exchange.interrupted = True, False
             cls._touch(exchange)
@@ -110,9 +111,8 @@ class ApiRecorder(models.AbstractModel):
     @classmethod
     def _identify_stray(cls, exchange):
         """A request that reached no check: still say where it came from."""
-        with exchange.registry.cursor() as cr:
-            env = api.Environment(cr, SUPERUSER_ID, {})
-            exchange.identity = env["api.identity"]._nobody()
+        with beside(exchange.registry) as cr:
+            exchange.identity = exchange.registry["api.identity"]._nobody(cr)
         exchange.locate(exchange.registry["api.guard"]._trusted(exchange.identity))
 
     @classmethod
@@ -179,7 +179,7 @@ class ApiRecorder(models.AbstractModel):
         if now - cls._last_used.get(slot, -_LAST_USED_EVERY) < _LAST_USED_EVERY:
             return
         credentials = exchange.registry["api.credential"]
-        with exchange.registry.cursor() as cr:
+        with beside(exchange.registry) as cr:
             credentials._write_last_use(cr, identity.credential_id, exchange)
             if identity.unchecked_hash and exchange.secrets:
                 credentials._write_check(cr, identity.credential_id, exchange.secrets[0], identity.unchecked_hash)

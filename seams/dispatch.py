@@ -22,7 +22,6 @@ from . import master
 from .exchange import bind, current, guarded, of_cursor
 from .patch import patch
 
-
 _UP_TO_DATE_SECONDS = 0.1
 
 

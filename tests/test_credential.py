@@ -33,7 +33,7 @@ class TestCredential(TransactionCase):
         return secret, self.env["api.credential"]._of_secret(secret, user or self.owner)
 
     def _identify(self, secret, **options):
-        return self.env["api.identity"].sudo()._of_key(secret, **options)
+        return self.env["api.identity"]._of_key(self.env.cr, secret, **options)
 
     def test_a_key_made_anywhere_has_a_companion(self):
         _secret, companion = self._key()
@@ -214,7 +214,7 @@ class TestFastCheck(TransactionCase):
     def _slow_checks(self, secret):
         """How often is the slow hash derived to identify `secret`, and does it find the key?"""
         with patch.object(api_identity, "KEY_CRYPT_CONTEXT", wraps=api_identity.KEY_CRYPT_CONTEXT) as context:
-            found = self.env["api.identity"].sudo()._of_key(secret)
+            found = self.env["api.identity"]._of_key(self.env.cr, secret)
         return context.verify.call_count, found.key_id
 
     def test_a_key_made_with_the_guard_never_needs_the_slow_hash(self):
@@ -227,7 +227,7 @@ class TestFastCheck(TransactionCase):
         self.env.cr.execute("UPDATE api_credential SET secret_check = NULL WHERE id = %s", [self.companion.id])
         key_id = self.companion.apikey_id.id
         self.assertEqual(self._slow_checks(self.secret), (1, key_id))
-        identity = self.env["api.identity"].sudo()._of_key(self.secret)
+        identity = self.env["api.identity"]._of_key(self.env.cr, self.secret)
         self.env["api.credential"]._write_check(self.env.cr, self.companion.id, self.secret, identity.unchecked_hash)
         self.assertEqual(self._slow_checks(self.secret), (0, key_id))
 

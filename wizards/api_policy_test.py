@@ -62,7 +62,7 @@ class ApiPolicyTest(models.TransientModel):
 
     def _who(self):
         if self.credential_id:
-            identity = self.env["api.identity"].sudo()._of_credential(self.credential_id.id)
+            identity = self.env["api.identity"]._of_credential(self.env.cr, self.credential_id.id)
             if identity:
                 return identity.credential, identity.policies, identity.refusal
             return Credential(Kind.KEY, State.REVOKED), (), None

@@ -8,6 +8,7 @@ import uuid
 import psycopg2
 import pytest
 from doors import WebClient, json2, jsonrpc, jsonrpc_service, xmlrpc_2, xmlrpc_service, xmlrpc_v1
+from workers import in_every_worker
 from world import PASSWORD, USER, USER_PASSWORD
 
 from dev import postgres
@@ -386,3 +387,22 @@ def test_log_is_read_by_auditors_and_by_each_user_only_of_themselves(world, call
     assert {json.dumps(row["user_id"][0]) for row in seen} == {str(world.uid)}
     everybody = json2(others, "api.audit.entry", "search_read", domain=[], fields=["user_id"]).value
     assert {world.uid, world.admin_uid} <= {row["user_id"][0] for row in everybody if row["user_id"]}
+
+
+# ---------------------------------------------------------------------- a database that lost its connections
+
+
+@every_door
+def test_database_that_cut_all_connections_is_asked_again(door, world, one, call):
+    key, refused = world.key(), world.key(networks=[("allow", "10.0.0.0/8")])
+
+    def search(key):
+        return EXECUTE[door](call(key), "res.partner", "search_count", domain=[])
+
+    in_every_worker(one, lambda: search(key))
+    for expected, caller in ((None, key), ("network.refused", refused)):
+        world.rows(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
+            world.name, world.value("SELECT pg_backend_pid()"))
+        for answer in in_every_worker(one, lambda caller=caller: search(caller)):
+            assert world.entry(answer)["reason"] == expected

@@ -1,0 +1,105 @@
+"""A connection beside the business one, for what is read and written apart from the call's transaction.
+
+Odoo empties a pooled connection each time it lends it (`DISCARD ALL`), so that
+PostgreSQL plans everything anew: that doubles the time to identify a caller.
+These connections stay as they are. They commit each statement by itself, so that
+one statement is one round trip, always sees what is committed now, and always
+goes to the primary. No rollback or lock of a call reaches what is written here.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections import OrderedDict
+
+import psycopg2
+from odoo.sql_db import connection_info_for
+from odoo.tools import SQL
+
+MAX_IDLE = 8  # connections kept open by a process that serves many databases
+MAX_IDLE_SECONDS = 600.0
+
+_lock = threading.Lock()
+_idle = OrderedDict()  # (process, database) → (connection, when it was given back); one for each
+
+
+class Beside:
+    """The part of a cursor that is needed here. `execute` commits."""
+
+    def __init__(self, database):
+        self._database = database
+        self._connection = _take(database)
+        self._cursor = self._connection.cursor()
+
+    def execute(self, query, params=None):
+        """Run one statement. A connection that died while it was idle is replaced: its statement never arrived."""
+        if isinstance(query, SQL):
+            query, params = query.code, query.params
+        _count_query()
+        try:
+            self._cursor.execute(query, params)
+        except psycopg2.OperationalError:
+            if not self._connection.closed:
+                raise
+            self._connection = _connect(self._database)
+            self._cursor = self._connection.cursor()
+            self._cursor.execute(query, params)
+
+    def fetchone(self):
+        return self._cursor.fetchone()
+
+    def dictfetchall(self):
+        names = [column.name for column in self._cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
+
+    def close(self):
+        self._cursor.close()
+        _give_back(self._database, self._connection)
+
+
+@contextlib.contextmanager
+def beside(registry):
+    """A cursor apart from any business transaction of `registry`'s database; every statement commits by itself."""
+    if "cursor" in vars(registry):  # Odoo's tests replaced it: their data is in a transaction that never commits
+        with registry.cursor() as cr:
+            yield cr
+        return
+    with contextlib.closing(Beside(registry.db_name)) as cr:
+        yield cr
+
+
+def _connect(database):
+    connection = psycopg2.connect(**connection_info_for(database)[1])
+    connection.autocommit = True
+    return connection
+
+
+def _take(database):
+    with _lock:  # by process: a forked worker uses none of its parent's
+        connection, _since = _idle.pop((os.getpid(), database), (None, 0.0))
+    return _connect(database) if connection is None or connection.closed else connection
+
+
+def _give_back(database, connection):
+    now = time.monotonic()
+    with _lock:
+        if not connection.closed:
+            _idle.setdefault((os.getpid(), database), (connection, now))
+            _idle.move_to_end((os.getpid(), database))
+        kept = _idle.get((os.getpid(), database), (None,))[0]
+        ended = [] if kept is connection else [connection]
+        while _idle:
+            slot, (oldest, since) = next(iter(_idle.items()))
+            if len(_idle) <= MAX_IDLE and now - since < MAX_IDLE_SECONDS:
+                break
+            del _idle[slot]
+            ended += [oldest] if slot[0] == os.getpid() else []
+    for connection in ended:
+        connection.close()
+
+
+def _count_query():
+    thread = threading.current_thread()
+    if hasattr(thread, "query_count"):  # Odoo's access line and our entry tell how many there were
+        thread.query_count += 1
