@@ -94,7 +94,7 @@ def _write_state(state):
 
 def _serve(state):
     port = _free_port()
-    server = Server(DB, port=port, workers=2, cron=1)
+    server = Server(DB, port=port, workers=2, cron=1, load=("base", "rpc", "web", ADDON))
     try:
         with step("Odoo with two workers"):
             server.start()
@@ -136,7 +136,7 @@ def _tell(url, key, server):
 ────────────────────────────────────────────────────────────────────────────
   API Guard is running on  {url}
   Log in as  admin / admin  (manager), or  demo / demo  (a user with a key).
-  The calls that were just made are under API Guard → Audit Log.
+  Some calls were made already: see API Guard → Audit Log.
 ────────────────────────────────────────────────────────────────────────────
 
 Allowed: the key may read contacts.
@@ -153,12 +153,12 @@ Refused: it may not change them.
 
 The same from Python; the second call is refused:
 
-  import xmlrpc.client
-  key = "{key}"
-  uid = xmlrpc.client.ServerProxy("{url}/xmlrpc/2/common").login("{DB}", "demo", key)
-  odoo = xmlrpc.client.ServerProxy("{url}/xmlrpc/2/object")
-  print(odoo.execute_kw("{DB}", uid, key, "res.partner", "search_read", [[], ["name"]], {{"limit": 3}}))
-  odoo.execute_kw("{DB}", uid, key, "res.partner", "write", [[1], {{"name": "Mallory"}}])
+import xmlrpc.client
+key = "{key}"
+uid = xmlrpc.client.ServerProxy("{url}/xmlrpc/2/common").login("{DB}", "demo", key)
+odoo = xmlrpc.client.ServerProxy("{url}/xmlrpc/2/object")
+print(odoo.execute_kw("{DB}", uid, key, "res.partner", "search_read", [[], ["name"]], {{"limit": 3}}))
+odoo.execute_kw("{DB}", uid, key, "res.partner", "write", [[1], {{"name": "Mallory"}}])
 
 Odoo's log: {server.log_path}
 Ctrl-C stops Odoo and PostgreSQL.""")

@@ -52,7 +52,7 @@ class ApiCredential(models.Model):
     expires_at = fields.Datetime("Expires", readonly=True)
     ended_at = fields.Datetime("Revoked on", readonly=True)
     age_days = fields.Integer("Age (days)", compute="_compute_age_days")
-    last_used_at = fields.Datetime("Last used", readonly=True)
+    last_used_at = fields.Datetime("Last used", readonly=True, help="Up to a minute behind the audit log.")
     last_used_peer = fields.Char("Last used from", readonly=True)
     last_used_agent = fields.Char("Last client", readonly=True)
     last_used_door = fields.Selection(

@@ -346,7 +346,9 @@ def _with_refusal(identity, reason):
 
 
 def _number(text, default):
+    """A setting as it was saved, or `default` for one that makes no sense."""
     try:
-        return max(0, int(text))
+        number = int(text)
     except (TypeError, ValueError):
         return default
+    return number if number >= 0 else default

@@ -123,6 +123,7 @@ class ApiRecorder(models.AbstractModel):
     def _entry(cls, exchange, committed, status):
         """The entry of `exchange`, column by column."""
         identity, target = exchange.identity, exchange.call and exchange.call.target
+        model, method = (target.model, target.method) if target else exchange.asked
         verdict = exchange.verdict
         deny = verdict if isinstance(verdict, Deny) else getattr(verdict, "observed", None)
         credential = identity.credential if identity else Credential(Kind.NONE, State.UNKNOWN)
@@ -147,8 +148,8 @@ class ApiRecorder(models.AbstractModel):
             "credential_name": identity and identity.name,
             "policies": ", ".join(policy.name for policy in identity.policies) if identity else None,
             "policy_ids": f",{','.join(identity.policy_ids)}," if identity and identity.policy_ids else None,
-            "model": target.model if target else None,
-            "method": target.method if target else None,
+            "model": model,
+            "method": method,
             "operation": ",".join(sorted(op.value for op in target.operations)) if target else None,
             "record_ids": ",".join(map(str, exchange.record_ids)) or None,
             "record_count": exchange.record_count,

@@ -7,6 +7,7 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..core.call import Operation
 from ..core.operation import operations_of
+from ..core.scope import ScopeLine
 
 _PATTERN = re.compile(r"\*|[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*(\.\*)?|/[^\s*]*\*?", re.IGNORECASE)
 _METHOD = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
@@ -91,12 +92,27 @@ class ApiScopeLine(models.Model):
         "action_confirm, message_post. Nothing is executed that is not named here.",
     )
     allow_execute = fields.Boolean(compute="_compute_allow_execute", store=True)
+    notice = fields.Char(compute="_compute_notice")
 
     @api.depends("methods", "model_pattern", "allow_write")
     def _compute_allow_execute(self):
         for line in self:
             is_route = (line.model_pattern or "").startswith("/")
             line.allow_execute = bool(line._method_names()) or is_route
+
+    @api.depends("model_pattern", "methods", *_TICKS)
+    def _compute_notice(self):
+        """What an administrator probably did not mean. No error: the model's addon may be installed later."""
+        for line in self:
+            pattern = (line.model_pattern or "").strip()
+            if not pattern or pattern.startswith("/"):
+                line.notice = False
+            elif not any(line[tick] for tick in _TICKS) and not line._method_names():
+                line.notice = self.env._("Covers nothing: tick an operation or name a method.")
+            elif not any(map(ScopeLine(pattern, frozenset()).names, self.env)):
+                line.notice = self.env._("No model of this database has this technical name.")
+            else:
+                line.notice = False
 
     @api.constrains("model_pattern", "methods")
     def _check_notation(self):

@@ -28,6 +28,7 @@ class IrHttp(models.AbstractModel):
         exchange = current()
         if exchange is not None and (door := door_of(rule.endpoint.routing["routes"][0])) is not None:
             exchange.door = door
+            exchange.asked = (args.get("__model__"), args.get("__method__"))
         return rule, args
 
     # rests on odoo/addons/base/models/ir_http.py, _auth_method_bearer

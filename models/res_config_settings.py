@@ -58,6 +58,24 @@ class ResConfigSettings(models.TransientModel):
                         self.env._("“%(network)s” is no address and no network in CIDR notation.", network=text)
                     ) from None
 
+    @api.constrains("api_guard_cooldown_failures", "api_guard_cooldown_seconds")
+    def _check_api_guard_cooldown(self):
+        for settings in self:
+            if settings.api_guard_cooldown_failures < 0 or settings.api_guard_cooldown_seconds < 1:
+                raise ValidationError(
+                    self.env._(
+                        "The pause after wrong secrets needs a number of secrets (0: never pause) and at least one "
+                        "second."
+                    )
+                )
+
+    def set_values(self):
+        """Odoo forgets a parameter that is zero; here zero means something."""
+        super().set_values()
+        self.env["ir.config_parameter"].sudo().set_param(
+            "api_guard.cooldown_failures", str(self.api_guard_cooldown_failures)
+        )
+
     @api.depends_context("uid")
     def _compute_api_guard_self_check(self):
         checks = self._api_guard_checks()
@@ -66,7 +84,7 @@ class ResConfigSettings(models.TransientModel):
 
     @api.model
     def _api_guard_checks(self):
-        """What this deployment lets the guard reach: [(is fine, what, what to do)]."""
+        """What this deployment lets the guard reach: [(is fine, what is so, what to do)]."""
         parameters = self.env["ir.config_parameter"].sudo()
         server_wide = master.is_server_wide()
         proxies = parameters.get_param("api_guard.trusted_proxies")
@@ -74,10 +92,12 @@ class ResConfigSettings(models.TransientModel):
         baseline = self.env["api.policy"].sudo().browse(baseline_id).exists()
         refuses = baseline.refuse_passwords and baseline.mode == "enforce"
         default_master = config.verify_admin_password("admin")
-        return [
+        pauses = parameters.get_param("api_guard.cooldown_failures") != "0"
+        checks = [
             (
                 server_wide,
                 self.env._("API Guard is loaded for the whole server"),
+                self.env._("API Guard is not loaded for the whole server"),
                 self.env._(
                     "The database service (db.* over RPC, /web/database) and calls before a database is loaded are not "
                     "governed. Add api_guard to server_wide_modules in odoo.conf and restart."
@@ -86,11 +106,13 @@ class ResConfigSettings(models.TransientModel):
             (
                 not default_master,
                 self.env._("The master password is not Odoo's default"),
+                self.env._("The master password is Odoo's default"),
                 self.env._("Anybody can create, copy and drop databases. Set admin_passwd in odoo.conf."),
             ),
             (
                 bool(proxies) or not config["proxy_mode"],
                 self.env._("Addresses of callers are known"),
+                self.env._("Addresses of callers are not known"),
                 self.env._(
                     "The server runs behind a proxy, but no trusted proxy is set: every caller seems to be the proxy. "
                     "Enter its address above."
@@ -99,21 +121,31 @@ class ResConfigSettings(models.TransientModel):
             (
                 not config["list_db"],
                 self.env._("The list of databases is not shown"),
+                self.env._("The list of databases is shown to everybody"),
                 self.env._("Set list_db = False in odoo.conf, unless people have to choose a database."),
             ),
             (
                 parameters.get_param("api_guard.refuse_rpc_passwords") in ("True", "1") or refuses,
                 self.env._("Programs use keys, not passwords"),
+                self.env._("Programs may use passwords"),
                 self.env._(
                     "A password over RPC has all rights of its user, and no policy of a key. "
                     "Tick “Refuse passwords over RPC”."
                 ),
             ),
             (
+                pauses,
+                self.env._("Wrong secrets lead to a pause"),
+                self.env._("Wrong secrets lead to no pause"),
+                self.env._("Passwords can be guessed without end. Allow a number of wrong secrets, such as 10."),
+            ),
+            (
                 bool(baseline),
                 self.env._("A baseline policy applies to everybody"),
+                self.env._("No policy applies to everybody"),
                 self.env._(
                     "Keys and users without a policy of their own are not restricted. Choose a baseline policy."
                 ),
             ),
         ]
+        return [(is_fine, good if is_fine else bad, remedy) for is_fine, good, bad, remedy in checks]

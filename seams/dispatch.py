@@ -47,6 +47,12 @@ def _secret(params):
     return params[2] if len(params) > 2 else None
 
 
+def _asked(params):
+    """The model and method that a call of `object` names, as far as they are names."""
+    model, method = (*params[3:5], None, None)[:2]
+    return (model if isinstance(model, str) else None, method if isinstance(method, str) else None)
+
+
 def _refuse_unknown_database(exchange, secret):
     """Answer for a database that is not there as for a wrong secret: same sentence, same time."""
     master.burn_password(secret)
@@ -59,6 +65,7 @@ def _model_dispatch(original):
         exchange = _note_service("object", method, database)
         if exchange is None:
             return original(method, params)
+        exchange.asked = _asked(params)
         master.check_visible(exchange, database, _secret(params))
         try:
             return original(method, params)

@@ -62,6 +62,7 @@ class Exchange:
         "_future_response",
         "answered",
         "arguments",
+        "asked",
         "bytes",
         "call",
         "database",
@@ -106,6 +107,7 @@ class Exchange:
         self.service = None  # "object.execute_kw" and the like
         self.identity = None
         self.peer = None
+        self.asked = (None, None)  # model and method that the request names, before anything was judged
         self.call = None  # core Call, as it was judged last
         self.verdict = None
         self.route_target = None  # the route that is running without having asked for a key

@@ -2,7 +2,7 @@
 
 import itertools
 
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import Form
 from odoo.tests.common import TransactionCase, new_test_user, tagged
@@ -254,11 +254,47 @@ class TestScreens(TransactionCase):
             with self.subTest(user=user.login):
                 self.assertEqual(set(found.ids), set(offered.ids))
 
+    def test_the_tester_starts_from_an_address_that_may_call(self):
+        for network, address in (("10.1.0.0/16", "10.1.0.1"), ("2001:db8::7", "2001:db8::7")):
+            self.policy.network_ids = [(5,), (0, 0, {"network": network})]
+            for default in ({"default_policy_id": self.policy.id}, {"default_credential_id": self.keys[self.plain].id}):
+                with Form(self.env["api.policy.test"].with_context(**default)) as form:
+                    self.assertEqual(form.address, address)
+
+    def test_a_scope_line_that_covers_nothing_says_so(self):
+        line = self.scope.line_ids[0]
+        for values, notice in (
+            ({"model_pattern": "res.partnr"}, "No model"),
+            ({"model_pattern": "nothing.*"}, "No model"),
+            ({"model_pattern": "res.partner"}, False),
+            ({"model_pattern": "*"}, False),
+            ({"model_pattern": "/nonsense"}, False),
+            ({"model_pattern": "res.partner", "allow_read": False, "methods": False}, "Covers nothing"),
+        ):
+            line.write({"allow_read": True, **values})
+            with self.subTest(**values):
+                self.assertEqual((line.notice or "")[:8], (notice or "")[:8])
+
+    def test_the_pause_is_switched_off_by_zero_alone(self):
+        settings, parameters = self.env["res.config.settings"], self.env["ir.config_parameter"]
+        for failures, seconds in ((-3, 60), (10, -1), (10, 0)):
+            with self.assertRaises(ValidationError):
+                settings.create({"api_guard_cooldown_failures": failures, "api_guard_cooldown_seconds": seconds})
+
+        def is_noticed():
+            return any("no pause" in what for _fine, what, _remedy in settings._api_guard_checks())
+
+        for failures in (0, 10):
+            settings.create({"api_guard_cooldown_failures": failures}).execute()
+            self.assertEqual(parameters.get_param("api_guard.cooldown_failures"), str(failures))
+            self.assertEqual(settings.create({}).api_guard_cooldown_failures, failures)
+            self.assertEqual(is_noticed(), not failures)
+
     def test_the_self_check_knows_what_the_baseline_does(self):
         settings = self.env["res.config.settings"]
 
         def programs_use_keys():
-            return next(fine for fine, what, _remedy in settings._api_guard_checks() if "not passwords" in what)
+            return next(fine for fine, what, _remedy in settings._api_guard_checks() if what.startswith("Programs"))
 
         settings.create({"api_guard_baseline_policy_id": self.policy.id}).execute()
         self.assertFalse(programs_use_keys())

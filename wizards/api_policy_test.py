@@ -6,7 +6,7 @@ from odoo import api, fields, models
 
 from ..core.call import Call, Credential, Door, Kind, State, Target
 from ..core.decide import decide
-from ..core.network import parse_address
+from ..core.network import parse_address, parse_network
 from ..core.operation import operations_of
 from ..core.verdict import Allow
 
@@ -22,7 +22,9 @@ class ApiPolicyTest(models.TransientModel):
         domain=[("apikey_id", "!=", False)],
         help="With a key, everything that applies to it is asked: baseline, its user's policy and its own.",
     )
-    address = fields.Char("From address", default="203.0.113.7", help="Empty: nobody can tell.")
+    address = fields.Char(
+        "From address", default=lambda self: self._default_address(), help="Empty: nobody can tell."
+    )
     door = fields.Selection(lambda self: self.env["api.audit.entry"]._selection_door(), default="json2", required=True)
     credential_kind = fields.Selection([("key", "API key"), ("password", "Password")], default="key", required=True)
     model = fields.Char(default="res.partner")
@@ -36,6 +38,24 @@ class ApiPolicyTest(models.TransientModel):
     remedy = fields.Char("What to do", compute="_compute_result")
     deciding_policy = fields.Char("Decided by", compute="_compute_result")
     operations = fields.Char(compute="_compute_result")
+
+    def _default_address(self):
+        """An address that the networks of the policy or key allow, so that a test tells of the rest first."""
+        policy = self.env["api.policy"].browse(self.env.context.get("default_policy_id"))
+        credential = self.env["api.credential"].browse(self.env.context.get("default_credential_id"))
+        lines = (policy or credential.policy_id).network_ids.filtered(lambda line: line.action == "allow")
+        if not lines:
+            return "203.0.113.7"
+        network = parse_network(lines[0].network)
+        return str(network[min(1, network.num_addresses - 1)])
+
+    @api.onchange("address")
+    def _onchange_address(self):
+        if self.address and not parse_address(self.address):
+            self.address = False
+            message = self.env._("This is no address. Write one such as 203.0.113.7 or 2001:db8::1.")
+            return {"warning": {"title": self.env._("From address"), "message": message}}
+        return None
 
     @api.depends("policy_id", "credential_id", "address", "door", "credential_kind", "model", "method", "at")
     def _compute_result(self):

@@ -118,6 +118,8 @@ def assert_refused(world, door, answer, marker, reason, status, sentence):
     assert told == {
         "door": door.code, "outcome": "refused", "verdict": "deny", "reason": reason, "committed": False,
     }
+    if door.code in ("xmlrpc", "xmlrpc_v1", "jsonrpc", "json2"):
+        assert (entry["model"], entry["method"]) == ("res.partner", "create")
     assert not door.has_effect(world, answer, marker)
 
 
