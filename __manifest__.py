@@ -2,7 +2,6 @@
     "name": "API Guard",
     "version": "19.0.1.0.0",
     "summary": "Policies on API keys, enforced at every door, and an audit entry for every call",
-    "description": "Guards Odoo's API: networks, doors, scopes and lifetimes of keys; a log of every call.",
     "author": "API Guard contributors",
     "website": "https://github.com/api-guard/api_guard",
     "license": "LGPL-3",

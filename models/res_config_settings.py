@@ -71,10 +71,11 @@ class ResConfigSettings(models.TransientModel):
 
     def set_values(self):
         """Odoo forgets a parameter that is zero; here zero means something."""
-        super().set_values()
+        result = super().set_values()
         self.env["ir.config_parameter"].sudo().set_param(
             "api_guard.cooldown_failures", str(self.api_guard_cooldown_failures)
         )
+        return result
 
     @api.depends_context("uid")
     def _compute_api_guard_self_check(self):
