@@ -13,6 +13,7 @@ from odoo.tools import SQL
 from ..core.call import Door
 from ..core.redact import blank
 from ..core.verdict import Reason
+from ..seams.beside import Planned
 
 _COLUMNS = {
     "occurred_at": "timestamp without time zone NOT NULL",
@@ -64,10 +65,11 @@ _LIMITS = {
 _LIMIT = 200
 
 _NAMES = tuple(_COLUMNS)
-_INSERT = (
-    f"INSERT INTO api_audit_entry ({', '.join(_NAMES)}) "  # noqa: S608 - fixed names
-    f"VALUES ({', '.join(f'%({name})s' for name in _NAMES)})"
+_INSERT = Planned(
+    f"INSERT INTO api_audit_entry ({', '.join(_NAMES)}) VALUES ({', '.join(['%s'] * len(_NAMES))})"  # noqa: S608
 )
+# The same, committed without waiting for the disk
+_INSERT_UNSYNCED = Planned(f"{_INSERT} RETURNING set_config('synchronous_commit', 'off', true)")
 
 # Somebody presented a secret that is none. Counted for the cool-down; literals, so that the partial index serves.
 _FAILURES = (Reason.UNKNOWN_CREDENTIAL, Reason.WRONG_USER, Reason.USER_INACTIVE)
@@ -192,11 +194,14 @@ class ApiAuditEntry(models.Model):
     # --------------------------------------------------------------- append
 
     @classmethod
-    def _append(cls, cr, values):
-        """Insert one entry with `cr`: keys are the columns, and `secrets`, which no text may contain."""
+    def _append(cls, cr, values, sync=True):
+        """Insert one entry with `cr`: keys are the columns, and `secrets`, which no text may contain.
+
+        `sync` False: its commit does not wait for the disk, so that the entry is
+        lost if PostgreSQL crashes within the second (three times `wal_writer_delay`).
+        """
         secrets = values["secrets"]
-        row = {name: _clean(name, values[name], secrets) for name in _NAMES}
-        cr.execute(_INSERT, row)
+        cr.execute(_INSERT if sync else _INSERT_UNSYNCED, [_clean(name, values[name], secrets) for name in _NAMES])
 
     @classmethod
     def _failures_from(cls, cr, peer, seconds, limit):

@@ -16,6 +16,7 @@ opened an environment. What a call learns on its way is kept in its `Exchange`.
 """
 
 import contextlib
+import functools
 import inspect
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -326,11 +327,20 @@ def _named(registry, model, method, args, ids):
         return {"args": args}
     values = list(args) if ids is None else list(args[1:])
     names = [] if ids is None else ["ids"]
-    with contextlib.suppress(TypeError, ValueError):
-        names += list(inspect.signature(function).parameters)[1:]
+    with contextlib.suppress(TypeError):  # an unhashable callable
+        names += _parameters(function)
     values = values if ids is None else [ids, *values]
     named = dict(zip(names, values, strict=False))
     return named | ({"args": values[len(names) :]} if len(values) > len(names) else {})
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(function):
+    """The names of a method's parameters, without `self`."""
+    try:
+        return tuple(inspect.signature(function).parameters)[1:]
+    except (TypeError, ValueError):  # what is callable need not have a signature
+        return ()
 
 
 def _positional_ids(registry, model, method, args):

@@ -1,21 +1,23 @@
 """What became of a call, and where its entry is written.
 
-A call that commits carries its entry in its own transaction: the commit of its
-cursor is wrapped, so that whatever is committed, by whomever, takes the entry
-along, and a process that is killed leaves both or neither. Whatever ends without
-a commit (refusals, failures, reads on a replica) is written at the end of the
-request on a connection of its own, which no rollback of the call can undo.
+A call that changes something carries its entry in its own transaction: the commit
+of its cursor is wrapped, so that whatever is committed, by whomever, takes the
+entry along, and a process that is killed leaves both or neither. Whatever ends
+without a change (reads, refusals, failures) is written before its answer on a
+connection of its own, which keeps its plans, and which no rollback can undo.
 """
 
 import logging
+import os
 import threading
 import time
 
 from odoo import models
 from odoo.http import GeoIP, Response
 from odoo.tools import config
+from psycopg2.extensions import STATUS_READY
 
-from ..core.call import Credential, Kind, State
+from ..core.call import Credential, Kind, Operation, State
 from ..core.policy import Detail, least_detail
 from ..core.redact import without_values
 from ..core.verdict import Deny, Reason
@@ -68,13 +70,19 @@ class ApiRecorder(models.AbstractModel):
             if exchange.entered:
                 return plain_commit()
             cr.flush()
-            cls._append(exchange, cr, committed=True)
-            exchange.entered = True
-            try:
+            if _only_reads(exchange) and not _has_effect(cr):
                 plain_commit()
-            except BaseException:
-                exchange.entered = False
-                raise
+                with beside(exchange.registry) as own_cr:
+                    cls._append(exchange, own_cr, committed=True)
+                exchange.entered = True
+            else:
+                cls._append(exchange, cr, committed=True)
+                exchange.entered = True
+                try:
+                    plain_commit()
+                except BaseException:
+                    exchange.entered = False
+                    raise
             vars(cr).pop("commit", None)
             return None
 
@@ -97,7 +105,8 @@ class ApiRecorder(models.AbstractModel):
                 if exchange.identity is None:
                     cls._identify_stray(exchange)
                 with beside(exchange.registry) as cr:
-                    cls._append(exchange, cr, committed=False, status=status)
+                    # a flood of refusals, in which nothing has happened, must not become a flood of disk syncs
+                    cls._append(exchange, cr, False, status, sync=exchange.entered or not exchange.is_refused)
                 exchange.entered, exchange.interrupted = True, False
             cls._touch(exchange)
         except Exception:
@@ -116,8 +125,8 @@ class ApiRecorder(models.AbstractModel):
         exchange.locate(exchange.registry["api.guard"]._trusted(exchange.identity))
 
     @classmethod
-    def _append(cls, exchange, cr, committed, status=200):
-        exchange.registry["api.audit.entry"]._append(cr, cls._entry(exchange, committed, status))
+    def _append(cls, exchange, cr, committed, status=200, sync=True):
+        exchange.registry["api.audit.entry"]._append(cr, cls._entry(exchange, committed, status), sync)
 
     @classmethod
     def _entry(cls, exchange, committed, status):
@@ -187,6 +196,25 @@ class ApiRecorder(models.AbstractModel):
         cls._last_used[slot] = now
 
 
+def _only_reads(exchange):
+    """Does the method promise to change nothing? That is then asked of PostgreSQL, which costs a round trip."""
+    target = exchange.call and exchange.call.target
+    return target is not None and target.operations <= {Operation.READ, Operation.AUTHENTICATE}
+
+
+def _has_effect(cr):
+    """Has the transaction of `cr` changed anything, or will what waits for its commit?
+
+    PostgreSQL numbers a transaction when it first changes something.
+    """
+    if cr.postcommit:
+        return True
+    if cr._cnx.status == STATUS_READY:
+        return False
+    cr.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+    return cr.fetchone()[0]
+
+
 def bounded_ids(ids):
     """The first record ids of a call, and how many there are. None: it names no records."""
     if isinstance(ids, bool) or ids is None:
@@ -208,8 +236,8 @@ def _error_message(error, exchange):
 
 
 def _country(peer):
-    """The country of `peer`, where a GeoIP database is set up."""
-    if peer is None or not (config["geoip_country_db"] or config["geoip_city_db"]):
+    """The country of `peer`, where a GeoIP database is set up. Odoo would look for its file twice in each call."""
+    if peer is None or not any(map(os.path.exists, (config["geoip_country_db"], config["geoip_city_db"]))):
         return None
     try:
         return GeoIP(str(peer)).country_code

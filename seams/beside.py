@@ -14,8 +14,10 @@ import time
 from collections import OrderedDict
 
 import psycopg2
+import psycopg2.extensions
 from odoo.sql_db import connection_info_for
 from odoo.tools import SQL
+from psycopg2 import errors
 
 MAX_IDLE = 8  # connections kept open by a process that serves many databases
 MAX_IDLE_SECONDS = 600.0
@@ -24,8 +26,24 @@ _lock = threading.Lock()
 _idle = OrderedDict()  # (process, database) → (connection, when it was given back); one for each
 
 
+class Planned(str):
+    """A statement that is worth planning once for each connection beside; a plain cursor runs it as it is."""
+
+    __slots__ = ()
+
+
+class _Connection(psycopg2.extensions.connection):
+    """`prepared`: the statements that the server knows by name on this connection."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.prepared = {}
+
+
 class Beside:
     """The part of a cursor that is needed here. `execute` commits."""
+
+    _prepares = True  # False where a pooler lends each statement another connection
 
     def __init__(self, database):
         self._database = database
@@ -35,16 +53,37 @@ class Beside:
     def execute(self, query, params=None):
         """Run one statement. A connection that died while it was idle is replaced: its statement never arrived."""
         if isinstance(query, SQL):
-            query, params = query.code, query.params
+            # Odoo builds its question for changes anew each time, but always the same
+            query, params = query.code if query.params else Planned(query.code), query.params
         _count_query()
         try:
-            self._cursor.execute(query, params)
+            self._run(query, params)
         except psycopg2.OperationalError:
             if not self._connection.closed:
                 raise
             self._connection = _connect(self._database)
             self._cursor = self._connection.cursor()
-            self._cursor.execute(query, params)
+            self._run(query, params)
+
+    def _run(self, query, params):
+        if not (Beside._prepares and isinstance(query, Planned)):
+            self._cursor.execute(query, params or None)
+            return
+        try:
+            self._cursor.execute(self._prepared(query, len(params or ())), params or None)
+        except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
+            Beside._prepares = False
+            self._cursor.execute(query, params or None)
+
+    def _prepared(self, query, count):
+        """The statement that executes `query`, which has `count` parameters, by the name that this connection knows."""
+        prepared = self._connection.prepared
+        if query not in prepared:
+            name = f"api_guard_{len(prepared)}"
+            numbered = query % tuple(f"${n}" for n in range(1, count + 1)) if count else query
+            self._cursor.execute(f"PREPARE {name} AS {numbered}")
+            prepared[query] = f"EXECUTE {name}" + (f" ({', '.join(['%s'] * count)})" if count else "")
+        return prepared[query]
 
     def fetchone(self):
         return self._cursor.fetchone()
@@ -70,7 +109,7 @@ def beside(registry):
 
 
 def _connect(database):
-    connection = psycopg2.connect(**connection_info_for(database)[1])
+    connection = psycopg2.connect(**connection_info_for(database)[1], connection_factory=_Connection)
     connection.autocommit = True
     return connection
 

@@ -19,6 +19,7 @@ from ..core.call import RPC_DOORS, Door
 from ..core.verdict import Deny, Reason
 from ..exceptions import Refused
 from . import master
+from .beside import beside
 from .exchange import bind, current, guarded, of_cursor
 from .patch import patch
 
@@ -184,21 +185,28 @@ def _cursor(original):
 
 
 def _check_signaling(original):
-    """Odoo asks twice in every RPC call what other workers have signalled, each time on a cursor of its own.
+    """Odoo asks twice in every RPC call what other workers have signalled, and plans that query anew each time.
 
     The second time is left out where the first was a moment ago. Not longer: a
     caller may take minutes to send a body, and must not keep the rights it had.
+    The first time asks on a connection that keeps its plans, except where reads
+    go to a replica: a cache must not be emptied before the replica has the change
+    that it would be filled with.
     """
 
     def check_signaling(self, cr=None):
         exchange = current() if "api.guard" in self else None
-        if exchange is None:
+        if exchange is None or exchange.door is Door.BEARER:
             return original(self, cr)
         registry, moment = exchange.up_to_date or (None, 0.0)
         exchange.up_to_date = None
         if cr is None and registry is self and time.monotonic() - moment < _UP_TO_DATE_SECONDS:
             return self
-        registry = original(self, cr)
+        if self._db_readonly is None:
+            with beside(self) as own_cr:
+                registry = original(self, own_cr)
+        else:
+            registry = original(self, cr)
         exchange.up_to_date = (registry, time.monotonic())
         return registry
 

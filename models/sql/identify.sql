@@ -2,7 +2,8 @@
 --
 -- by     'prefix': the keys whose index is `wanted`, live ones and tombstones
 --        'credential': the live key with this companion; 'user': this user, without a key
--- Returns at least one row; every row carries the settings. A tombstone has a credential and no key.
+-- Returns at least one row; every row carries the settings. A tombstone has a credential and no key,
+-- and is only looked for where no key lives.
 --
 -- A function rather than a query: planning the same joins costs five times as much as running them.
 CREATE FUNCTION api_guard_identify(by text, wanted text) RETURNS TABLE (
@@ -33,6 +34,7 @@ DECLARE
     ancestor record;
     parent integer;
     depth integer;
+    is_live boolean := FALSE;
 BEGIN
     settings := COALESCE((
         SELECT jsonb_object_agg(p.key, p.value)
@@ -67,6 +69,7 @@ BEGIN
          WHERE k.index = wanted
     LOOP
         CONTINUE WHEN only_key IS NOT NULL AND found_key.id != only_key;
+        is_live := TRUE;
         uid := found_key.uid;
         active := found_key.active;
         login := found_key.login;
@@ -101,10 +104,11 @@ BEGIN
         known := api_guard_fingerprints(settings, user_policy_id, policy_ids);
         RETURN NEXT;
     END LOOP;
+    IF is_live THEN
+        RETURN;
+    END IF;
 
     IF by = 'prefix' THEN
-        known := NULL;
-        key_id := NULL;
         FOR credential_id, name, uid, login, hash, secret_check, expired IN
             SELECT c.id, c.name, c.user_id, c.login, c.secret_hash, c.secret_check, COALESCE(c.expired, FALSE)
               FROM api_credential c
@@ -119,7 +123,6 @@ BEGIN
     credential_id := NULL;
     uid := NULL;
     hash := NULL;
-    key_id := NULL;
     RETURN NEXT;
 END $$;
 
