@@ -6,7 +6,8 @@ adapters build one. Knows nothing of Odoo, HTTP or the clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
@@ -98,6 +99,7 @@ class Call:
 
     `peer` None: nobody can tell where the call comes from. `target` None: the
     target is not known yet (the secret is being checked); scopes wait for it.
+    `arguments` by name, and `body`, the request's length in bytes: how large it is.
     """
 
     door: Door
@@ -105,3 +107,5 @@ class Call:
     peer: Address | None
     at: datetime
     target: Target | None = None
+    arguments: Mapping[str, object] | None = field(default=None, compare=False)
+    body: float = 0

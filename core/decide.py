@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from .call import RPC_DOORS, Call, Kind, Operation, State
 from .lifetime import older_than
+from .operation import LIMITED
 from .policy import Policy
 from .scope import GUARD_MODELS, covered, is_protected
 from .verdict import Allow, Deny, Reason, Verdict
@@ -108,6 +109,23 @@ def _scope(policy: Policy, call: Call) -> Reason | None:
     return Reason.OUT_OF_SCOPE
 
 
+_CHANGES = frozenset({Operation.WRITE, Operation.CREATE, Operation.UNLINK})
+
+
+def _read_only(policy: Policy, call: Call) -> Reason | None:
+    # what a method that is executed writes is refused by PostgreSQL
+    if not policy.read_only or call.target is None or not call.target.operations & _CHANGES:
+        return None
+    return Reason.READ_ONLY
+
+
+def _shape(policy: Policy, call: Call) -> Reason | None:
+    if call.target is None or call.arguments is None:
+        return None
+    exceeded = policy.shape.exceeded(call.arguments, call.body, call.target.method in LIMITED)
+    return Reason.TOO_LARGE if exceeded else None
+
+
 CHECKS: tuple[Callable[[Policy, Call], Reason | None], ...] = (
     _password,
     _network,
@@ -116,4 +134,6 @@ CHECKS: tuple[Callable[[Policy, Call], Reason | None], ...] = (
     _idle,
     _hours,
     _scope,
+    _read_only,
+    _shape,
 )

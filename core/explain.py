@@ -7,9 +7,10 @@ put it into the reader's language.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from .policy import Policy
+from .scope import FieldMode, ScopeLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,10 @@ def restrictions(policies: Sequence[Policy]) -> list[Restriction]:
     return sorted(found, key=lambda restriction: order[restriction.section])
 
 
-SECTIONS = ("unreadable", "password", "allow", "deny", "doors", "age", "idle", "window", "scope", "detail")
+SECTIONS = (
+    "unreadable", "password", "allow", "deny", "doors", "age", "idle", "window", "read_only", "scope", "companies",
+    "shape", "detail",
+)  # fmt: skip
 
 
 def _sections(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -46,6 +50,8 @@ def _sections(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "unreadable", ()
     if policy.refuses_passwords:
         yield "password", ()
+    if policy.read_only:
+        yield "read_only", ()
     if policy.window is not None:
         yield "window", _window(policy)
     lists: dict[str, Iterable[str] | None] = {
@@ -55,6 +61,8 @@ def _sections(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
         "age": None if policy.max_age_days is None else [str(policy.max_age_days)],
         "idle": None if policy.max_idle_days is None else [str(policy.max_idle_days)],
         "scope": None if policy.scopes is None else map(_line, policy.scopes),
+        "companies": None if policy.companies is None else map(str, sorted(policy.companies)),
+        "shape": _shape(policy) or None,
         "detail": None if policy.detail is None else [policy.detail.value],
     }
     for section, values in lists.items():
@@ -68,7 +76,19 @@ def _window(policy: Policy) -> tuple[str, ...]:
     return (",".join(str(day) for day in sorted(window.days)), clock, str(window.zone))
 
 
-def _line(line: object) -> str:
+def _shape(policy: Policy) -> list[str]:
+    return [f"{name} {size}" for name, size in asdict(policy.shape).items() if size is not None]
+
+
+def _line(line: ScopeLine) -> str:
+    """A line of a scope, and what it restricts: "res.partner: read; reads all but phone; [('color', '=', 7)]"."""
     operations = ", ".join(sorted(operation.value for operation in line.operations))
     methods = f" ({', '.join(sorted(line.methods))})" if line.methods else ""
-    return f"{line.pattern}: {operations}{methods}"
+    parts = [f"{line.pattern}: {operations}{methods}"]
+    for verb, rule in (("reads", line.reads), ("writes", line.writes)):
+        if rule.mode is not FieldMode.ALL:
+            only = "only" if rule.mode is FieldMode.ONLY else "all but"
+            parts.append(f"{verb} {only} {', '.join(sorted(rule.names)) or 'id'}")
+    if line.masks:
+        parts.append("masks " + ", ".join(f"{name} ({masker.value})" for name, masker in line.masks))
+    return "; ".join([*parts, *filter(None, [line.domain])])

@@ -39,6 +39,9 @@ OPERATIONS: dict[str, frozenset[Operation]] = {
     method: frozenset(operations) for operations, methods in _TABLE.items() for method in methods.split()
 }
 
+#: Methods that take a `limit`, and without one return all there is.
+LIMITED = frozenset("search search_read search_fetch web_search_read formatted_read_group web_read_group".split())
+
 _EXECUTE = frozenset({Operation.EXECUTE})
 
 

@@ -20,8 +20,10 @@ import pytz
 
 from .call import Door, Operation
 from .lifetime import Window
+from .mask import Masker
 from .network import NetworkRules, parse_network
-from .scope import ScopeLine
+from .scope import ALL_FIELDS, FieldMode, FieldRule, ScopeLine
+from .shape import Shape
 
 DOCUMENT_VERSION = 1
 
@@ -55,7 +57,16 @@ class Policy:
     window: Window | None = None
     refuses_passwords: bool = False
     detail: Detail | None = None
+    read_only: bool = False
+    companies: frozenset[int] | None = None
+    shape: Shape = field(default_factory=Shape)
+    mark: str = ""  # the fingerprint of the document that it was compiled from
     readable: bool = True
+
+    @property
+    def restricts_data(self) -> bool:
+        """Does the policy say anything of fields, records or companies?"""
+        return self.companies is not None or any(line.restricts_data for line in self.scopes or ())
 
     @classmethod
     def unreadable(cls, name: str) -> Policy:
@@ -98,6 +109,10 @@ def compile_policy(document: str) -> Policy:
             window=_window(content.pop("window", None)),
             refuses_passwords=_typed(content.pop("refuse_passwords", False), bool),
             detail=_detail(content.pop("detail", None)),
+            read_only=_typed(content.pop("read_only", False), bool),
+            companies=_companies(content.pop("companies", None)),
+            shape=_shape(content.pop("shape", {})),
+            mark=fingerprint(document),
         )
     except (AttributeError, KeyError, TypeError, ValueError, pytz.UnknownTimeZoneError) as error:
         raise ValueError(f"not a policy document: {error!r}") from error
@@ -134,12 +149,50 @@ def _scopes(lines: list[list[Any]] | None) -> tuple[ScopeLine, ...] | None:
     return None if lines is None else tuple(_scope_line(*line) for line in _typed(lines, list))
 
 
-def _scope_line(pattern: str, operations: list[str], methods: list[str]) -> ScopeLine:
+def _scope_line(
+    pattern: str, operations: list[str], methods: list[str], data: dict[str, Any] | None = None
+) -> ScopeLine:
     return ScopeLine(
         _typed(pattern, str),
         frozenset(Operation(name) for name in _typed(operations, list)),
-        frozenset(_typed(method, str) for method in _typed(methods, list)),
+        _names(methods),
+        **({} if data is None else _line_data(**data)),
     )
+
+
+def _line_data(
+    reads: list[Any] | None = None,
+    writes: list[Any] | None = None,
+    domain: str = "",
+    given: list[str] | None = None,
+    masks: list[list[str]] | None = None,
+) -> dict[str, Any]:
+    return {
+        "reads": _field_rule(reads),
+        "writes": _field_rule(writes),
+        "domain": _typed(domain, str),
+        "given": _names(given or []),
+        "masks": tuple((_typed(name, str), Masker(masker)) for name, masker in masks or []),
+    }
+
+
+def _field_rule(content: list[Any] | None) -> FieldRule:
+    if content is None:
+        return ALL_FIELDS
+    mode, names = content
+    return FieldRule(FieldMode(mode), _names(names))
+
+
+def _names(names: list[str]) -> frozenset[str]:
+    return frozenset(_typed(name, str) for name in _typed(names, list))
+
+
+def _companies(ids: list[int] | None) -> frozenset[int] | None:
+    return None if ids is None else frozenset(_within(number, 1, 2**31 - 1) for number in _typed(ids, list))
+
+
+def _shape(content: dict[str, int]) -> Shape:
+    return Shape(**{name: _within(value, 1, 2**31 - 1) for name, value in _typed(content, dict).items()})
 
 
 def _days(value: int | None) -> int | None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from .call import Operation, Target
+from .mask import Masker
 
 #: Models through which a caller runs code or changes who may do what. A pattern
 #: never reaches them: a line has to name them in full. Reading them stays within
@@ -57,8 +59,44 @@ GUARD_MODELS = frozenset(
         "api.policy.test",
         "api.scope",
         "api.scope.line",
+        "api.scope.mask",
     }
 )
+
+
+class FieldMode(str, Enum):
+    """Which fields of a model does a line show?"""
+
+    ALL = "all"
+    ONLY = "only"
+    EXCEPT = "except"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """All fields, only these, or all but these.
+
+    `id` is always shown: it names a record and says nothing of it. So is `active`
+    where it is not hidden by its name, because Odoo asks for it in every search.
+    """
+
+    mode: FieldMode = FieldMode.ALL
+    names: frozenset[str] = frozenset()
+
+    def shows(self, name: str) -> bool:
+        """Does the rule show the field?
+
+        >>> FieldRule(FieldMode.ONLY, frozenset({"name"})).shows("phone")
+        False
+        """
+        if self.mode is FieldMode.ALL or name == "id":
+            return True
+        if self.mode is FieldMode.ONLY:
+            return name in self.names or name == "active"
+        return name not in self.names
+
+
+ALL_FIELDS = FieldRule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +104,30 @@ class ScopeLine:
     """One grant: operations, and methods by name, on the models that a pattern names.
 
     The pattern is a model's name, "sale.*" (everything below "sale."), "*", or
-    a route ("/mail_plugin/*").
+    a route ("/mail_plugin/*"). What follows restricts the data of one model, and
+    only a line that names it in full has it: the fields that are read and written,
+    an Odoo domain that holds for every record, `given`: fields that are allowed by
+    hand although they give away what is hidden, `masks`: {field: masker}.
     """
 
     pattern: str
     operations: frozenset[Operation]
     methods: frozenset[str] = frozenset()
+    reads: FieldRule = ALL_FIELDS
+    writes: FieldRule = ALL_FIELDS
+    domain: str = ""
+    given: frozenset[str] = frozenset()
+    masks: tuple[tuple[str, Masker], ...] = ()
 
     @property
     def is_exact(self) -> bool:
         """Does the pattern name one model or route, and nothing below it?"""
         return not self.pattern.endswith("*")
+
+    @property
+    def restricts_data(self) -> bool:
+        """Does the line say anything of fields or records?"""
+        return bool(self.domain or self.masks) or self.reads != ALL_FIELDS or self.writes != ALL_FIELDS
 
     def names(self, model: str) -> bool:
         """Does the pattern name `model`?

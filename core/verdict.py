@@ -14,6 +14,7 @@ from enum import Enum
 _REJECTED = (401, "invalid_token", "The credential was not accepted.")
 _FORBIDDEN = (403, "not_allowed", "The policy of this credential does not allow this call.")
 _SCOPE = (403, "insufficient_scope", "The scope of this credential does not cover this call.")
+_LARGE = (422, "too_large", "The call is larger than its policy allows.")
 _LATER = (429, "too_many_failures", "Too many failed attempts. Try again later.")
 _CLOSED = (503, "unavailable", "The call cannot be judged at the moment and was refused.")
 
@@ -57,6 +58,10 @@ class Reason(str, Enum):
     OUTSIDE_HOURS = "lifetime.outside_hours", _FORBIDDEN
     OUT_OF_SCOPE = "scope.not_covered", _SCOPE
     PROTECTED_MODEL = "scope.protected", _SCOPE
+    FIELD_HIDDEN = "scope.field_hidden", _SCOPE
+    RECORD_HIDDEN = "scope.record_hidden", _SCOPE
+    READ_ONLY = "scope.read_only", _SCOPE
+    TOO_LARGE = "shape.too_large", _LARGE
     GUARD_CONFIGURATION = "scope.guard_configuration", _SCOPE
     # us
     POLICY_UNREADABLE = "guard.policy_unreadable", _CLOSED

@@ -2,6 +2,7 @@ from . import api_recorder
 from . import api_guard
 from . import api_guard_configuration
 from . import api_identity
+from . import api_data
 from . import api_door
 from . import api_scope
 from . import api_policy
@@ -12,6 +13,7 @@ from . import base
 from . import ir_config_parameter
 from . import ir_http
 from . import ir_module_module
+from . import ir_rule
 from . import res_users
 from . import res_users_apikeys
 from . import res_config_settings

@@ -165,6 +165,9 @@ class ApiCredential(models.Model):
         labels = self._section_labels()
         names = {door.code: door.name for door in self.env["api.door"].sudo().search([])}
         values = [names.get(value, value) for value in row.values] if row.section == "doors" else row.values
+        if row.section == "companies":
+            found = self.env["res.company"].sudo().browse(map(int, values)).exists()
+            values = found.mapped("name") or values
         if row.section == "window":
             days, clock, zone = row.values
             day_names = self._weekday_names()
@@ -187,7 +190,10 @@ class ApiCredential(models.Model):
             "age": self.env._("Refused when older than (days)"),
             "idle": self.env._("Refused when unused for (days)"),
             "window": self.env._("Only at these hours"),
+            "read_only": self.env._("Read only"),
             "scope": self.env._("Only these models and operations"),
+            "companies": self.env._("Only in these companies"),
+            "shape": self.env._("Greatest size of a call"),
             "detail": self.env._("Arguments kept in the log"),
         }
 

@@ -22,8 +22,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from odoo import models
+from odoo.api import Environment
 from odoo.exceptions import AccessDenied
 from odoo.modules.registry import Registry
+from psycopg2.errors import ReadOnlySqlTransaction
 
 from ..core.call import Call, Door, Kind, Operation, Target
 from ..core.decide import decide
@@ -36,8 +38,10 @@ from ..exceptions import Refused
 from ..seams import master
 from ..seams.beside import beside
 from ..seams.exchange import Exchange, bind, of_cursor, working_for
+from ..seams.read_only import read_only
 from .api_audit_entry import ApiAuditEntry
 from .api_recorder import bounded_ids
+from .commands import operations_in
 
 AUTHENTICATE = Target("", "authenticate", frozenset({Operation.AUTHENTICATE}))
 
@@ -207,13 +211,15 @@ class ApiGuard(models.AbstractModel):
     # ------------------------------------------------------------------ decide
 
     @classmethod
-    def _judge(cls, exchange, identity, target):
+    def _judge(cls, exchange, identity, target, arguments=None):
         exchange.call = Call(
             door=exchange.door,
             credential=identity.credential,
             peer=exchange.peer,
             at=datetime.now(timezone.utc),
             target=target,
+            arguments=arguments,
+            body=exchange.body_size,
         )
         exchange.verdict = identity.refusal or decide(exchange.call, identity.policies)
         return exchange.verdict
@@ -236,7 +242,17 @@ class ApiGuard(models.AbstractModel):
             detail = Detail.NAMES  # its columns stand apart from their names: no secret could be told
         exchange.arguments = redact(arguments, detail, exchange.secrets) if arguments else None  # before they change
         exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
-        cls._require(exchange, cls._judge(exchange, exchange.identity, target))
+        exchange.given = _ids(record_ids)
+        verdict = cls._judge(exchange, exchange.identity, target, arguments)
+        nested = operations_in(exchange.registry, target.model, target.method, arguments or {})
+        if isinstance(verdict, Allow) and nested:
+            for model, operation in sorted(nested):
+                if denied := cls._judge_nested(exchange, model, operation):
+                    exchange.verdict, exchange.place = denied, f"{model}: {operation.value}"
+                    verdict = denied
+                    break
+        cls._require(exchange, verdict)
+        exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)
         exchange.running = True
 
@@ -269,16 +285,59 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _judge_nested(cls, exchange, model, operation):
         """The refusal of what a running method does to another model by its caller's rights, or None."""
-        call = exchange.call
-        target = Target(model, call.target.method, frozenset({operation}), renders(exchange.registry, model))
-        nested = replace(call, target=target)
-        verdict = decide(nested, exchange.identity.policies)
-        return verdict if isinstance(verdict, Deny) else None
+        place = (model, operation)
+        if place not in exchange.nested:
+            call = exchange.call
+            target = Target(model, call.target.method, frozenset({operation}), renders(exchange.registry, model))
+            verdict = decide(replace(call, target=target, arguments=None), exchange.identity.policies)
+            exchange.nested[place] = verdict if isinstance(verdict, Deny) else None
+        return exchange.nested[place]
 
     @classmethod
-    def _refused_inside(cls, exchange, deny):
-        """The exception that ends a running method, noted as the verdict on the whole call."""
-        exchange.verdict = deny
+    def _run(cls, exchange, cr, method):
+        """Run an admitted method: `method()`. What was refused inside and forgiven there is no refusal of the call."""
+        verdict = exchange.verdict
+        if exchange.closures and exchange.record_ids and not exchange.reads_only:
+            cls._check_given(exchange, cr)
+        if not exchange.read_only:
+            result = method()
+        else:
+            try:
+                with read_only(cr):
+                    result = method()
+            except ReadOnlySqlTransaction as error:
+                raise cls._refused_inside(exchange, cls._read_only_deny(exchange)) from error
+        exchange.verdict = verdict
+        return result
+
+    @classmethod
+    def _check_given(cls, exchange, cr):
+        target = exchange.call.target
+        if target.model in exchange.registry:
+            env = Environment(cr, exchange.identity.uid, {})
+            env["api.data"]._check_given(env[target.model].browse(exchange.given), target.operations)
+
+    @classmethod
+    def _read_only_deny(cls, exchange):
+        policy = next(policy for policy in exchange.identity.policies if policy.read_only and policy.enforced)
+        return Deny(Reason.READ_ONLY, policy.name)
+
+    @classmethod
+    def _confine(cls, exchange, env, arguments):
+        """Let `arguments`, which hold the context, act in the companies of the policies."""
+        if exchange.companies is not None:
+            context = exchange.registry["api.data"]._confined(exchange, env, arguments.get("context"))
+            if context is None:
+                raise cls._refused_inside(exchange, Deny(Reason.OUT_OF_SCOPE))
+            arguments["context"] = context
+
+    @classmethod
+    def _refused_inside(cls, exchange, deny, place=None):
+        """The exception that ends a running method, noted as the verdict on the whole call.
+
+        `place`: what it met, for the log; the caller is not told.
+        """
+        exchange.verdict, exchange.place = deny, place
         return Refused(deny, exchange.request_id)
 
     @classmethod
@@ -349,6 +408,12 @@ def _positional_ids(registry, model, method, args):
     if function is None or getattr(function, "_api_model", False) or not isinstance(args, (list, tuple)) or not args:
         return None
     return args[0]
+
+
+def _ids(value):
+    """All record ids of a call, as far as they are numbers; what is not, Odoo itself will not take."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return tuple({number for number in values if isinstance(number, int) and not isinstance(number, bool)})
 
 
 def _with_refusal(identity, reason):

@@ -11,8 +11,20 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..core.network import parse_network
 from ..core.policy import DOCUMENT_VERSION, compile_policy, fingerprint, write_document
+from .api_scope import DATA_FIELDS
 
 MAX_DAYS = 36_500
+MAX_SIZE = 1_000_000
+#: field → (what `core.shape.Shape` calls it, how many of its units one is)
+SHAPE = {
+    "max_body_kib": ("body", 1024),
+    "max_ids": ("ids", 1),
+    "max_values": ("values", 1),
+    "max_limit": ("limit", 1),
+    "max_leaves": ("leaves", 1),
+    "max_depth": ("depth", 1),
+    "max_levels": ("levels", 1),
+}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -67,6 +79,22 @@ class ApiPolicy(models.Model):
         string="Arguments in the log",
         help="How much of a call's arguments the audit log keeps. Empty: names, unless another policy says less.",
     )
+    read_only = fields.Boolean(
+        "Read only",
+        help="Calls run in a read-only transaction: PostgreSQL refuses to write, whatever a method does.",
+    )
+    company_ids = fields.Many2many(
+        "res.company", string="Companies", help="The companies that a program may act in. None: those of its user."
+    )
+    max_body_kib = fields.Integer("Request (KiB)", help="0: no limit.")
+    max_ids = fields.Integer("Records named by their ID", help="0: no limit.")
+    max_values = fields.Integer("Records created or written at once", help="0: no limit.")
+    max_limit = fields.Integer(
+        "Records searched", help="The greatest “limit” of a search; one without a limit is refused. 0: no limit."
+    )
+    max_leaves = fields.Integer("Conditions of a domain", help="0: no limit.")
+    max_depth = fields.Integer("Nesting of a domain", help="0: no limit.")
+    max_levels = fields.Integer("Levels of a nested specification", help="0: no limit.")
     is_selectable = fields.Boolean("Users may choose it", help="Offered to users in the New API Key dialog.")
     group_ids = fields.Many2many(
         "res.groups",
@@ -107,6 +135,10 @@ class ApiPolicy(models.Model):
         *WEEKDAYS,
         "refuse_passwords",
         "argument_detail",
+        *(f"scope_ids.line_ids.{name}" for name in DATA_FIELDS),
+        "read_only",
+        "company_ids",
+        *SHAPE,
     )
     def _compute_document(self):
         for policy in self:
@@ -124,6 +156,9 @@ class ApiPolicy(models.Model):
             "window": self._window() if self.has_window else None,
             "refuse_passwords": self.refuse_passwords,
             "detail": self.argument_detail,
+            "read_only": self.read_only,
+            "companies": sorted(self.sudo().company_ids.ids),
+            "shape": {kind: self[name] * unit for name, (kind, unit) in SHAPE.items() if self[name] > 0},
         }
         # an empty list of scope lines restricts everything: None alone means "no scope"
         kept = {name: value for name, value in sections.items() if value or (name == "scopes" and value is not None)}
@@ -131,7 +166,7 @@ class ApiPolicy(models.Model):
 
     def _scope_lines(self):
         scopes = self.with_context(active_test=False).scope_ids
-        return sorted(line._document() for line in scopes.line_ids) if scopes else None
+        return sorted((line._document() for line in scopes.line_ids), key=write_document) if scopes else None
 
     def _window(self):
         return {
@@ -161,6 +196,12 @@ class ApiPolicy(models.Model):
                 raise ValidationError(
                     self.env._("Tick at least one weekday, or lift the restriction to certain hours.")
                 )
+
+    @api.constrains(*SHAPE)
+    def _check_shape(self):
+        for policy in self:
+            if any(not 0 <= policy[name] <= MAX_SIZE for name in SHAPE):
+                raise ValidationError(self.env._("Sizes lie between 0 (no limit) and %(size)s.", size=MAX_SIZE))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):

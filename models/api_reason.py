@@ -34,6 +34,31 @@ class ApiReason(models.AbstractModel):
                 self.env._("Archived user"),
                 self.env._("The key's owner is archived. Give the client a key of an active user."),
             ),
+            Reason.FIELD_HIDDEN: (
+                self.env._("Hidden field"),
+                self.env._(
+                    "The call reads, writes or searches a field that the scope hides, or one that is made of such a "
+                    "field. If the program needs it, show it in the scope's line for the model."
+                ),
+            ),
+            Reason.RECORD_HIDDEN: (
+                self.env._("Record outside of the scope"),
+                self.env._(
+                    "The call names a record that the scope's domain leaves out, or one of another company. Correct "
+                    "the program, or the records of the scope's line for the model."
+                ),
+            ),
+            Reason.READ_ONLY: (
+                self.env._("Read only"),
+                self.env._("The policy lets programs read and nothing else, and the call wanted to change something."),
+            ),
+            Reason.TOO_LARGE: (
+                self.env._("Too large a call"),
+                self.env._(
+                    "The call exceeds a size that the policy sets: of the request, of its domain, of the records that "
+                    "it names or asks for. Let the program ask in smaller parts, or raise the size."
+                ),
+            ),
             Reason.KEY_REVOKED: (
                 self.env._("Revoked key"),
                 self.env._(

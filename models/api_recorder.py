@@ -174,7 +174,9 @@ class ApiRecorder(models.AbstractModel):
             "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
             "sql_count": _query_count() - exchange.queries,
             "error_class": type(error).__name__ if error is not None else None,
-            "error_message": _error_message(error, exchange),
+            "error_message": exchange.place
+            if exchange.is_refused and exchange.place
+            else _error_message(error, exchange),
             "secrets": exchange.secrets,
         }
 
@@ -198,6 +200,8 @@ class ApiRecorder(models.AbstractModel):
 
 def _only_reads(exchange):
     """Does the method promise to change nothing? That is then asked of PostgreSQL, which costs a round trip."""
+    if exchange.read_only:
+        return True
     target = exchange.call and exchange.call.target
     return target is not None and target.operations <= {Operation.READ, Operation.AUTHENTICATE}
 

@@ -4,10 +4,14 @@ import re
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools.safe_eval import safe_eval
 
 from ..core.call import Operation
 from ..core.operation import operations_of
+from ..core.policy import DOCUMENT_VERSION, compile_policy, write_document
 from ..core.scope import ScopeLine
+from .closure import COMPUTED, RECORDS, RELATED, UNTRACEABLE, Closure
 
 _PATTERN = re.compile(r"\*|[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*(\.\*)?|/[^\s*]*\*?", re.IGNORECASE)
 _METHOD = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
@@ -19,6 +23,12 @@ _OPERATION_FIELDS = {
     "allow_unlink": Operation.UNLINK,
     "allow_execute": Operation.EXECUTE,
 }
+_FIELD_MODES = [("all", "All"), ("only", "Only these"), ("except", "All but these")]
+_FIELDS_HELP = "Technical names, separated by spaces or commas: name, email, phone."
+DATA_FIELDS = (
+    "read_mode", "read_fields", "write_mode", "write_fields", "given_fields", "domain",
+    "mask_ids.name", "mask_ids.masker",
+)  # fmt: skip
 _TICKS = ("allow_read", "allow_write", "allow_create", "allow_unlink")
 
 
@@ -92,6 +102,22 @@ class ApiScopeLine(models.Model):
         "action_confirm, message_post. Nothing is executed that is not named here.",
     )
     allow_execute = fields.Boolean(compute="_compute_allow_execute", store=True)
+    read_mode = fields.Selection(_FIELD_MODES, string="Fields read", default="all", required=True)
+    read_fields = fields.Char("Fields to read", help=_FIELDS_HELP)
+    write_mode = fields.Selection(_FIELD_MODES, string="Fields written", default="all", required=True)
+    write_fields = fields.Char("Fields to write", help=_FIELDS_HELP)
+    given_fields = fields.Char(
+        "Shown all the same",
+        help="Fields that are hidden because they are made of hidden ones, and that you want to show nevertheless: "
+        "display_name, for example, which is made of the name and can be asked to show the e-mail address.",
+    )
+    domain = fields.Char(
+        "Records", help="The records that are reached, to read or to change them. Empty: all that the user may."
+    )
+    mask_ids = fields.One2many("api.scope.mask", "line_id", string="Masked fields", copy=True)
+    model_name = fields.Char(compute="_compute_model_name")
+    restricted = fields.Char("Restricted to", compute="_compute_restricted")
+    derived_fields = fields.Text("Hidden besides", compute="_compute_derived_fields")
     notice = fields.Char(compute="_compute_notice")
 
     @api.depends("methods", "model_pattern", "allow_write")
@@ -140,6 +166,82 @@ class ApiScopeLine(models.Model):
                 )
             )
 
+    @api.constrains("model_pattern", "read_fields", "write_fields", "given_fields", "domain", "mask_ids")
+    def _check_data(self):
+        for line in self:
+            if not line._data():
+                continue
+            if line.model_pattern not in self.env:
+                raise ValidationError(
+                    self.env._(
+                        "Fields and records can be restricted for one model, by its full name. “%(pattern)s” is none.",
+                        pattern=line.model_pattern,
+                    )
+                )
+            model = self.env[line.model_pattern].sudo()
+            named = [name for text in ("read_fields", "write_fields", "given_fields") for name in line._listed(text)]
+            for name in [*named, *line.mask_ids.mapped("name")]:
+                if name not in model._fields:
+                    raise ValidationError(
+                        self.env._("%(model)s has no field “%(field)s”.", model=model._name, field=name)
+                    )
+            line._check_domain(model)
+
+    def _check_domain(self, model):
+        try:
+            domain = Domain(safe_eval(self.domain or "[]", self.env["ir.rule"]._eval_context()))
+            domain.validate(model)
+        except Exception as error:
+            raise ValidationError(
+                self.env._("The records of %(model)s cannot be chosen so: %(error)s", model=model._name, error=error)
+            ) from error
+
+    @api.depends("model_pattern")
+    def _compute_model_name(self):
+        for line in self:
+            line.model_name = line.model_pattern if line.model_pattern in self.env else False
+
+    @api.depends(*DATA_FIELDS)
+    def _compute_restricted(self):
+        for line in self:
+            parts = []
+            if line.read_mode != "all":
+                parts.append(self.env._("fields read"))
+            if line.write_mode != "all":
+                parts.append(self.env._("fields written"))
+            if line.mask_ids:
+                parts.append(self.env._("masks"))
+            if line._domain_text():
+                parts.append(self.env._("records"))
+            line.restricted = ", ".join(parts)
+
+    @api.depends("model_pattern", *_TICKS, "methods", *DATA_FIELDS)
+    def _compute_derived_fields(self):
+        """What is hidden with what the line hides, and why: one field of this model or another in each line."""
+        for line in self:
+            line.derived_fields = "\n".join(line._derived()) if line.model_name and line._data() else False
+
+    def _derived(self):
+        try:
+            content = {"version": DOCUMENT_VERSION, "name": "-", "mode": "enforce", "scopes": [self._document()]}
+            policy = compile_policy(write_document(content))
+        except ValueError:  # half typed
+            return []
+        texts = {
+            RELATED: self.env._("shows a hidden field"),
+            COMPUTED: self.env._("is computed from a hidden field"),
+            RECORDS: self.env._("shows records that may be hidden"),
+            UNTRACEABLE: self.env._("is computed with all rights, from what nobody can tell"),
+        }
+        causes = Closure(self.env.registry, policy).causes
+        found = sorted(
+            (place for place, cause in causes.items() if cause in texts),
+            key=lambda place: (place[0] != self.model_pattern, place),
+        )
+        own = [f"{name}: {texts[causes[model, name]]}" for model, name in found if model == self.model_pattern]
+        others = sum(model != self.model_pattern for model, _name in found)
+        return own + ([self.env._("and %(count)s fields of other models", count=others)] if others else [])
+
     @api.model_create_multi
     def create(self, vals_list):
         return super().create([self._stripped(vals) for vals in vals_list])
@@ -162,7 +264,53 @@ class ApiScopeLine(models.Model):
         labels = [self._fields[field]._description_string(self.env) for field in _TICKS if self[field]]
         return f"{self.model_pattern}: {', '.join(labels + self._method_names()) or '-'}"
 
+    def _listed(self, field):
+        return sorted(set((self[field] or "").replace(",", " ").split()))
+
+    def _domain_text(self):
+        text = (self.domain or "").strip()
+        return "" if text == "[]" else text
+
+    def _data(self):
+        """What the line says of fields and records, as a policy's document has it; {} if nothing."""
+        content = {
+            "reads": [self.read_mode, self._listed("read_fields")] if self.read_mode != "all" else None,
+            "writes": [self.write_mode, self._listed("write_fields")] if self.write_mode != "all" else None,
+            "domain": self._domain_text(),
+            "masks": sorted([mask.name, mask.masker] for mask in self.mask_ids if mask.name and mask.masker),
+        }
+        if any(content.values()) or self.given_fields:
+            content["given"] = self._listed("given_fields")
+        return {name: value for name, value in content.items() if value}
+
     def _document(self):
-        """This line as a policy's document has it: [pattern, operations, methods]."""
+        """This line as a policy's document has it: [pattern, operations, methods], and its restrictions if any."""
         operations = sorted(operation.value for field, operation in _OPERATION_FIELDS.items() if self[field])
-        return [self.model_pattern, operations, self._method_names()]
+        data = self._data()
+        return [self.model_pattern, operations, self._method_names()] + ([data] if data else [])
+
+
+class ApiScopeMask(models.Model):
+    _name = "api.scope.mask"
+    _inherit = ["api.guard.configuration"]
+    _description = "API Scope Mask"
+    _order = "line_id, name, id"
+
+    line_id = fields.Many2one("api.scope.line", required=True, ondelete="cascade", index=True)
+    name = fields.Char("Field", required=True)
+    masker = fields.Selection(
+        [
+            ("email", "E-mail address: j***@example.com"),
+            ("phone", "Phone number: ***34"),
+            ("iban", "IBAN: BE***7034"),
+            ("card", "Card number: ***1111"),
+            ("name", "Name: A*** L***"),
+            ("hash", "Hash: equal values stay equal"),
+        ],
+        string="Shown as",
+        required=True,
+    )
+
+    @api.constrains("name")
+    def _check_name(self):
+        self.line_id._check_data()

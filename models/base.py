@@ -1,27 +1,163 @@
 """Scopes in the ORM: what a method reaches on its way is what the credential reaches.
 
-So far for protected models only: whoever may write contacts does not make users
-through a contact's `user_ids`. All models, fields and records are to follow here.
+Odoo's public methods lead to each other: a domain, a path to export, a nested
+specification, a command in a relational field reach models and fields that the
+call does not name. All of them ask here. What business code does under sudo does
+not: Odoo trusts it, and so the methods that a scope lets a program execute are
+named one by one.
 """
 
 from functools import partial
 
-from odoo import models
+from odoo import api, models
+from odoo.fields import Domain
 
 from ..core.call import Operation
 from ..core.scope import is_protected
 from ..seams.exchange import working_for
+from .api_data import barring, closures_of
 
 
 class Base(models.AbstractModel):
     _inherit = "base"
 
-    # rests on odoo/orm/models.py, _check_access: asked for each record written with the caller's rights, x2many
-    # commands included; not under sudo, which is business code that Odoo trusts
+    # rests on odoo/orm/models.py, _check_access: asked for each record met with the caller's rights, x2many commands
+    # and the models of search domains included
     def _check_access(self, operation):
         exchange = working_for(self.env.cr)
-        if exchange is not None and operation != "read" and is_protected(self._name, Operation(operation)):
+        if exchange is not None and _is_judged(exchange, self._name, operation):
             guard = self.env["api.guard"]
             if deny := guard._judge_nested(exchange, self._name, Operation(operation)):
-                return self, partial(guard._refused_inside, exchange, deny)
+                return self, partial(guard._refused_inside, exchange, deny, f"{self._name}: {operation}")
         return super()._check_access(operation)
+
+    # rests on odoo/orm/models.py, _has_field_access: asked for reading, domains, order, grouping, export, fields_get
+    @api.model
+    def _has_field_access(self, field, operation):
+        if not super()._has_field_access(field, operation) or barring(self, field, operation == "write"):
+            return False
+        # the lines of what is not covered are no part of what is
+        return operation != "read" or field.type not in ("one2many", "many2many") or not self._denied_lines(field)
+
+    def _denied_lines(self, field):
+        """The refusal of the records that a call would read by this field, or None."""
+        exchange = working_for(self.env.cr)
+        if exchange is None or self.env.su or not _is_judged(exchange, field.comodel_name, "read"):
+            return None
+        return self.env["api.guard"]._judge_nested(exchange, field.comodel_name, Operation.READ)
+
+    # rests on odoo/orm/models.py, _check_field_access
+    @api.model
+    def _check_field_access(self, field, operation):
+        if closure := barring(self, field, operation == "write"):
+            raise self.env["api.data"]._hidden_field(closure, field)
+        if field.type in ("one2many", "many2many") and operation == "read" and (deny := self._denied_lines(field)):
+            exchange = working_for(self.env.cr)
+            raise self.env["api.guard"]._refused_inside(exchange, deny, f"{field.comodel_name}: read")
+        return super()._check_field_access(field, operation)
+
+    # rests on odoo/orm/models.py, _field_to_sql: a related field is looked through with all rights
+    def _field_to_sql(self, alias, field_expr, query=None):
+        if closures_of(self.env) and (field := self._fields.get(field_expr.partition(".")[0])):
+            self._check_field_access(field, "read")
+        return super()._field_to_sql(alias, field_expr, query)
+
+    # rests on odoo/orm/models.py, _search: some relational fields are searched through without their model's rules
+    def _search(self, domain, *args, **kwargs):
+        exchange = working_for(self.env.cr)
+        if exchange is not None and not self.env.su and exchange.is_strict and not exchange.suspended:
+            self.env["api.data"]._check_bypassed(self, domain)
+        return super()._search(domain, *args, **kwargs)
+
+    # rests on odoo/orm/models.py, _determine_fields_to_fetch: masked fields are read apart, so that whatever else
+    # asks for them (a domain, an order) finds them closed
+    def _determine_fields_to_fetch(self, field_names=None, ignore_when_in_cache=False):
+        if field_names is not None and closures_of(self.env):
+            masked = self.env["api.data"]._masked(self, field_names)
+            field_names = [name for name in field_names if name not in masked]
+        return super()._determine_fields_to_fetch(field_names, ignore_when_in_cache)
+
+    # rests on odoo/orm/models.py, _read_format: read, search_read and web_read end here
+    def _read_format(self, fnames, load="_classic_read"):
+        masked = self.env["api.data"]._masked(self, fnames) if closures_of(self.env) else {}
+        if not masked:
+            return super()._read_format(fnames, load)
+        rows = super()._read_format([name for name in fnames if name not in masked], load)
+        return self.env["api.data"]._with_masked(self, rows, masked, load)
+
+    # rests on odoo/orm/models.py, fields_get
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        described = super().fields_get(allfields, attributes)
+        if closures_of(self.env):
+            masked = self.env["api.data"]._masked(self, allfields or self._fields)
+            for name, field in self.sudo().fields_get(list(masked), attributes).items() if masked else ():
+                closed = {"searchable": False, "sortable": False, "groupable": False, "readonly": True}
+                described[name] = field | {key: value for key, value in closed.items() if key in field}
+        return described
+
+    # rests on odoo/orm/models.py, _search_display_name: a name is searched in the fields that may be searched
+    @api.model
+    def _search_display_name(self, operator, value):
+        if not closures_of(self.env) or not self._rec_names_search:
+            return super()._search_display_name(operator, value)
+        names = list(self._rec_names_search)
+        open_names = [name for name in names if self._is_path_open(name)]
+        if open_names == names:
+            return super()._search_display_name(operator, value)
+        return self._api_guard_search_names(open_names, operator, value)
+
+    def _is_path_open(self, path):
+        model = self
+        for name in path.split("."):
+            field = model._fields.get(name)
+            if field is None or barring(model, field, False):
+                return False
+            if field.comodel_name:
+                model = self.env[field.comodel_name]
+        return True
+
+    def _api_guard_search_names(self, names, operator, value):
+        aggregate = Domain.AND if operator in Domain.NEGATIVE_OPERATORS else Domain.OR
+        if not names:
+            return Domain.FALSE
+        return aggregate(Domain(name, operator, value) for name in names)
+
+    # rests on odoo/orm/models.py, _compute_field_value: the name of a record is told under sudo to whoever may read
+    # what refers to it, so it is blanked where it is made
+    def _compute_field_value(self, field):
+        exchange = working_for(self.env.cr)
+        if exchange is None:
+            return super()._compute_field_value(field)
+        with exchange.computing():
+            super()._compute_field_value(field)
+        if field.name == "display_name" and exchange.closures and exchange.is_strict and not exchange.suspended:
+            for record in self.env["api.data"]._unnamed(self):
+                field._update_cache(record, f"{record._name},{record.id}")
+        return None
+
+    # rests on odoo/addons/web/models/models.py, web_read: what web_save shows of what it has saved
+    def web_read(self, specification):
+        exchange = working_for(self.env.cr)
+        if exchange is None or exchange.is_strict:
+            return super().web_read(specification)
+        with exchange.showing():
+            return super().web_read(specification)
+
+    # rests on odoo/orm/models.py, _order_to_sql: what nobody asked for is left out, not refused
+    def _order_to_sql(self, order, query, alias=None, reverse=False):
+        if closures_of(self.env) and (not order or order == self._order):
+            order = ", ".join(term for term in self._order.split(",") if self._is_path_open(term.split()[0])) or "id"
+        return super()._order_to_sql(order, query, alias, reverse)
+
+
+def _is_judged(exchange, model, operation):
+    """Is this model asked for by the caller, rather than by the business code of a method?
+
+    A method that only reads does nothing on its own account, apart from computing
+    fields. What others read is theirs; what they change is the caller's doing where
+    it changes who may do what.
+    """
+    if operation == "read":
+        return exchange.is_strict and not exchange.suspended and not exchange.depth
+    return is_protected(model, Operation(operation))

@@ -7,6 +7,7 @@ from odoo.http import request
 
 from ..core.call import RPC_DOORS, Door, Operation
 from ..seams.exchange import of_cursor, working_for
+from .api_data import barring, closures_of
 
 
 class ResUsers(models.Model):
@@ -62,6 +63,33 @@ class ResUsers(models.Model):
         with self.env["api.guard"]._watch_inner_check(self.env, exchange):
             return super()._check_credentials(credential, env)
 
+    # rests on odoo/addons/base/models/res_users.py, _has_field_access: opens users' own fields to them, whatever was
+    # refused before
+    @api.model
+    def _has_field_access(self, field, operation):
+        return super()._has_field_access(field, operation) and barring(self, field, operation == "write") is None
+
+    # rests on odoo/addons/base/models/res_users.py, read: turns to sudo for users' own fields
+    def read(self, fields=None, load="_classic_read"):
+        masked = {}
+        if closures_of(self.env) and fields:
+            data = self.env["api.data"]
+            masked = data._masked(self, fields)
+            for field in (self._fields[name] for name in fields if name in self._fields and name not in masked):
+                self._check_field_access(field, "read")
+        if not masked:
+            return super().read(fields, load)
+        rows = super().read([name for name in fields if name not in masked], load)
+        return self.env["api.data"]._with_masked(self, rows, masked, load)
+
+    # rests on odoo/addons/base/models/res_users.py, _get_company_ids: cached there for everybody, and not here
+    def _get_company_ids(self):
+        company_ids = super()._get_company_ids()
+        exchange = working_for(self.env.cr)
+        if exchange is None or exchange.suspended or exchange.companies is None or self.id != exchange.identity.uid:
+            return company_ids
+        return tuple(company_id for company_id in company_ids if company_id in exchange.companies)
+
     @api.model_create_multi
     def create(self, vals_list):
         self._require_scope(Operation.CREATE, *vals_list)
@@ -71,6 +99,10 @@ class ResUsers(models.Model):
     # before any access is asked
     def write(self, vals):
         self._require_scope(Operation.WRITE, vals)
+        if closures_of(self.env, written=True):
+            for name in vals:
+                if name in self._fields:
+                    self._check_field_access(self._fields[name], "write")
         return super().write(vals)
 
     def _require_scope(self, operation, *vals_list):

@@ -12,6 +12,7 @@ Odoo hides it, and each begins by asking whether the guard is in *this* database
 | `odoo.service.{model,common,db}.dispatch`     | which database a call means, before its registry is loaded   |
 | `odoo.orm.registry.Registry.cursor`           | a method that commits on a cursor of its own                 |
 | `odoo.orm.registry.Registry.check_signaling`  | asked twice in an RPC call; once is enough within a moment   |
+| `odoo.tools.cache.ormcache.lookup`             | what is cached for all is not worked out within a scope      |
 | `rpc.controllers.xmlrpc.xmlrpc_handle_…`      | the only place that words an XML-RPC fault                   |
 | `rpc.controllers.xmlrpc.dumps`                | a result is rendered once, before it is committed            |
 | `odoo.http.JsonRPCDispatcher.handle_error`    | the same for /jsonrpc, with or without a database            |
@@ -20,7 +21,7 @@ They may be installed late, in the middle of a worker's first call: every name
 is one that Odoo looks up when it calls it.
 """
 
-from . import dispatch, errors, exchange
+from . import cache, dispatch, errors, exchange
 
 
 def install():
@@ -28,3 +29,4 @@ def install():
     exchange.install()
     dispatch.install()
     errors.install()
+    cache.install()

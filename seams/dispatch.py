@@ -22,6 +22,7 @@ from . import master
 from .beside import beside
 from .exchange import bind, current, guarded, of_cursor
 from .patch import patch
+from .read_only import hold_always
 
 _UP_TO_DATE_SECONDS = 0.1
 
@@ -136,11 +137,14 @@ def _call_kw(original):
     """Once per attempt: what did the method return, and how large is it on the wire?"""
 
     def call_kw(model, name, args, kwargs):
-        result = original(model, name, args, kwargs)
         exchange = of_cursor(model.env.cr)
-        if exchange is not None and exchange.running and exchange.is_governed:
-            model.env["api.recorder"]._note_result(exchange, name, result)
-            _render(exchange, result)
+        if exchange is None or not (exchange.running and exchange.is_governed):
+            return original(model, name, args, kwargs)
+        guard, cr = exchange.registry["api.guard"], model.env.cr
+        guard._confine(exchange, model.env, kwargs)
+        result = guard._run(exchange, cr, lambda: original(model, name, args, kwargs))
+        model.env["api.recorder"]._note_result(exchange, name, result)
+        _render(exchange, result)
         return result
 
     return call_kw
@@ -179,6 +183,8 @@ def _cursor(original):
             if exchange is not None and exchange.running and exchange.registry.db_name == self.db_name:
                 self["api.recorder"]._record_on_commit(exchange, cr)
                 bind(exchange, cr)
+                if exchange.read_only:
+                    hold_always(cr)
         return cr
 
     return cursor

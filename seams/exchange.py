@@ -5,6 +5,7 @@ cursor. The exchange stays in reach of everything that runs for one request, and
 is where the guard notes what it learns until the entry is written.
 """
 
+import contextlib
 import logging
 import secrets
 import sys
@@ -16,7 +17,7 @@ from datetime import datetime, timezone
 import odoo.http
 from odoo.modules.registry import Registry
 
-from ..core.call import Door
+from ..core.call import Door, Operation
 from ..core.network import peer_of
 from ..core.verdict import Allow, Deny
 from .patch import patch
@@ -33,12 +34,14 @@ _DOORS = (
     ("/xmlrpc/", Door.XMLRPC_V1),
     ("/jsonrpc", Door.JSONRPC),
     ("/json/2", Door.JSON2),
+    ("/api_guard/v1/", Door.JSON2),
     ("/json/1/", Door.JSON1),
     ("/doc-bearer/", Door.DOCS),
     ("/mail_plugin/", Door.MAIL_PLUGIN),
     ("/mail_client_extension/", Door.MAIL_PLUGIN),
 )
 _RPC = _DOORS[:3]
+_READS = frozenset({Operation.READ})
 
 
 def door_of(path):
@@ -65,15 +68,22 @@ class Exchange:
         "asked",
         "bytes",
         "call",
+        "closures",
+        "companies",
         "database",
         "deferred",
+        "depth",
         "door",
         "entered",
         "error",
+        "given",
         "identity",
         "interrupted",
+        "nested",
         "peer",
+        "place",
         "queries",
+        "read_only",
         "record_count",
         "record_ids",
         "registry",
@@ -84,8 +94,10 @@ class Exchange:
         "running",
         "secrets",
         "service",
+        "shows",
         "started",
         "started_at",
+        "suspended",
         "up_to_date",
         "unrenderable",
         "verdict",
@@ -109,6 +121,15 @@ class Exchange:
         self.peer = None
         self.asked = (None, None)  # model and method that the request names, before anything was judged
         self.call = None  # core Call, as it was judged last
+        self.closures = ()  # what its policies leave of records and fields
+        self.given = ()  # all ids of the records that the call names
+        self.shows = False  # what a specification asks for is being read
+        self.depth = 0  # of the computations of fields that are under way
+        self.suspended = False  # what runs is Odoo's own doing, and not the caller's
+        self.companies = None  # ids of those it may act in; None: all of its user's
+        self.place = None  # what a refused method met: "res.partner.phone", "res.country: read"
+        self.nested = {}  # (model, operation) → refusal or None, judged once
+        self.read_only = False  # PostgreSQL refuses to write
         self.verdict = None
         self.route_target = None  # the route that is running without having asked for a key
         self.arguments = None
@@ -173,7 +194,17 @@ class Exchange:
     def begin_attempt(self):
         """Odoo repeats a call that met a concurrent one: what the last attempt ended with is forgotten."""
         self.running = self.interrupted = False
-        self.error = None
+        self.error = self.place = None
+        self.nested = {}
+
+    @contextlib.contextmanager
+    def computing(self):
+        """Within, the code of a field runs, and not what the caller asked for."""
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
 
     def locate(self, trusted):
         self.peer = peer_of(self.remote, self.forwarded, trusted) if self._environ else None
@@ -183,6 +214,34 @@ class Exchange:
     def is_remote(self):
         """Did it come in by HTTP? Python may call a service itself."""
         return bool(self._environ)
+
+    @property
+    def reads_only(self):
+        """Does the method only read, as it is classified? Asked for each model that it meets."""
+        target = self.call and self.call.target
+        return target is not None and target.operations == _READS
+
+    @property
+    def is_strict(self):
+        """Is what is read now what the caller asked to see?"""
+        return self.shows or self.reads_only
+
+    @contextlib.contextmanager
+    def showing(self):
+        """Within, the caller is shown what it asked for."""
+        self.shows = True
+        try:
+            yield
+        finally:
+            self.shows = False
+
+    @property
+    def body_size(self):
+        """The length of the request in bytes; infinite where the caller does not tell."""
+        length = self._environ.get("CONTENT_LENGTH")
+        if length:
+            return int(length) if length.isdigit() else float("inf")
+        return float("inf") if self._environ.get("HTTP_TRANSFER_ENCODING") else 0
 
     @property
     def is_refused(self):

@@ -147,7 +147,10 @@ class World(Database):
         return policy_id
 
     def policy_values(self, networks=(), doors=(), scope=None, **others):
-        """networks: [(action, CIDR)]; doors: codes; scope: {pattern: "operations and method names"}."""
+        """networks: [(action, CIDR)]; doors: codes; scope: {pattern: "operations and method names"}.
+
+        For a pattern with restrictions: ("operations and method names", {field of the line: value}).
+        """
         values = dict(others)
         if networks:
             values["network_ids"] = [(0, 0, {"action": action, "network": cidr}) for action, cidr in networks]
@@ -195,12 +198,14 @@ class World(Database):
 
 
 def _line(pattern, words):
+    words, restrictions = (words, {}) if isinstance(words, str) else words
     operations = {"read", "write", "create", "unlink"}
     named = set(words.split())
     return {
         "model_pattern": pattern,
         **{f"allow_{operation}": operation in named for operation in operations},
         "methods": " ".join(sorted(named - operations)),
+        **restrictions,
     }
 
 

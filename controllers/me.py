@@ -1,0 +1,51 @@
+"""What applies to the key that asks? For the program that holds it, and whoever writes it."""
+
+from datetime import datetime, timezone
+
+from odoo import http
+from odoo.http import request
+
+from ..core.explain import restrictions
+from ..seams.exchange import current
+
+
+class Me(http.Controller):
+    # a session may ask as well: then it is told what applies to its user's calls
+    @http.route("/api_guard/v1/me", type="http", auth="bearer", methods=["GET"], save_session=False, readonly=True)
+    def me(self):
+        """The caller's credential and the restrictions that hold for it now, as JSON. No rights are needed."""
+        identity, peer = current().identity, current().peer
+        credential = identity.credential
+        rows = restrictions(identity.policies)
+        keys = request.env["api.credential"].sudo()
+        return request.make_json_response(
+            {
+                "name": identity.name,
+                "kind": credential.kind.value,
+                "owner": {"id": identity.uid, "login": identity.login, "name": request.env.user.name},
+                "database": request.db,
+                "peer": peer and str(peer),
+                "created": _text(credential.created),
+                "expires": _text(credential.expires),
+                "last_used": _text(credential.last_used),
+                "server_time": _text(datetime.now(timezone.utc)),
+                "policies": [
+                    {"name": policy.name, "mode": "enforce" if policy.enforced else "monitor"}
+                    for policy in identity.policies
+                ],
+                "restrictions": [
+                    {"section": row.section, "values": row.values, "policy": row.policy, "enforced": row.enforced}
+                    for row in rows
+                ],
+                "text": [_sentence(keys._restriction_row(row)) for row in rows],
+            }
+        )
+
+
+def _text(moment):
+    return moment and moment.isoformat(timespec="seconds")
+
+
+def _sentence(row):
+    values = ", ".join(map(str, row["values"]))
+    return f"{row['label']}{': ' if values else ''}{values} ({row['policy']})"

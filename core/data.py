@@ -1,0 +1,66 @@
+"""What of a model's records and fields may a call reach under one policy?
+
+A line of a scope grants; what it says of fields and records restricts. Where
+several lines name a model, all their restrictions hold, so that a narrow line
+is not lifted by a broad one. Answers for one policy alone: a field or record has
+to pass every policy that applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .call import Operation
+from .mask import Masker
+from .policy import Policy
+from .scope import FieldMode, ScopeLine
+
+_READ = frozenset({Operation.READ})
+_WRITE = frozenset({Operation.WRITE, Operation.CREATE})
+
+
+def restricting(policies: Sequence[Policy]) -> tuple[Policy, ...]:
+    """The policies that say anything of data. One in monitor mode does not: it refuses nothing."""
+    return tuple(policy for policy in policies if policy.enforced and policy.restricts_data)
+
+
+def lines_on(policy: Policy, model: str, operations: frozenset[Operation]) -> list[ScopeLine]:
+    """The lines whose restrictions hold when one of `operations` meets `model`.
+
+    Those that grant it; where none does, all that name the model: a method that is
+    executed may write what no line lets a caller write, and is bound all the same.
+    """
+    naming = [line for line in policy.scopes or () if line.names(model)]
+    granting = [line for line in naming if line.operations & operations]
+    return [line for line in granting or naming if line.restricts_data]
+
+
+def shows(policy: Policy, model: str, field: str, *, written: bool) -> bool:
+    """Does the policy, as it is written down, show the field to reading, or leave it to writing?"""
+    lines = lines_on(policy, model, _WRITE if written else _READ)
+    if written:
+        return all(line.writes.shows(field) for line in lines)
+    return all(line.reads.shows(field) and field not in dict(line.masks) for line in lines)
+
+
+def is_given(policy: Policy, model: str, field: str) -> bool:
+    """Did somebody allow the field by hand, by its name, although it gives away what is hidden?"""
+    lines = [line for line in policy.scopes or () if line.names(model)]
+    return any(field in line.given or _is_named(line, field) for line in lines)
+
+
+def _is_named(line: ScopeLine, field: str) -> bool:
+    return line.reads.mode is FieldMode.ONLY and field in line.reads.names
+
+
+def masker_of(policy: Policy, model: str, field: str) -> Masker | None:
+    """How the policy masks the field, or None. The first line that masks it says how."""
+    for line in lines_on(policy, model, _READ):
+        if not line.reads.shows(field):
+            return None  # hidden altogether
+    return next((dict(line.masks)[field] for line in lines_on(policy, model, _READ) if field in dict(line.masks)), None)
+
+
+def domains_on(policy: Policy, model: str, operation: Operation) -> list[str]:
+    """The Odoo domains, as they are written down, that the records have to be in."""
+    return [line.domain for line in lines_on(policy, model, frozenset({operation})) if line.domain]

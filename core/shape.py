@@ -1,0 +1,93 @@
+"""How large may one call be? Judged before anything runs, from what the caller sent.
+
+Used by `decide` through the adapters, which hand over the arguments by their
+names. Knows the notation of domains and specifications, and no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_MAX_DEPTH = 200  # beyond, Python itself would give up
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The greatest size of each kind; None: unlimited.
+
+    `body`: bytes of the request. `ids`: records that one call names. `limit`: what it may ask
+    for at most, and it has to ask. `leaves`, `depth`: of a domain. `levels`: of a nested
+    specification. `values`: records that one call creates or writes with values of their own.
+    """
+
+    body: int | None = None
+    ids: int | None = None
+    limit: int | None = None
+    leaves: int | None = None
+    depth: int | None = None
+    levels: int | None = None
+    values: int | None = None
+
+    def exceeded(self, arguments: Mapping[str, Any], body: int | None, searches: bool) -> str | None:
+        """Which kind does the call exceed, or None. `searches`: its method takes a limit, and reads all without one.
+
+        >>> Shape(leaves=1).exceeded({"domain": ["|", ("a", "=", 1), ("b", "=", 2)]}, None, False)
+        'leaves'
+        >>> Shape(limit=100).exceeded({"domain": []}, None, True)
+        'limit'
+        """
+        if self == _UNLIMITED:
+            return None
+        measured = {
+            "body": body or 0,
+            "ids": _count(arguments.get("ids")),
+            "limit": _limit(arguments.get("limit")) if searches else 0,
+            "values": max(_count(arguments.get(name)) for name in ("vals_list", "data", "vals")),
+            "levels": _levels(arguments.get("specification") or arguments.get("fields_spec")),
+            "leaves": 0,
+            "depth": 0,
+        }
+        measured["leaves"], measured["depth"] = _domain(arguments.get("domain") or arguments.get("args"))
+        for kind, size in measured.items():
+            greatest = getattr(self, kind)
+            if greatest is not None and size > greatest:
+                return kind
+        return None
+
+
+_UNLIMITED = Shape()
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, (list, tuple)) else 0
+
+
+def _limit(value: Any) -> float:
+    """What no limit at all, or one that is none, would read."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else float("inf")
+
+
+def _levels(specification: Any, depth: int = 0) -> int:
+    """How deep is {"a": {"fields": {"b": {}}}}?"""
+    if not isinstance(specification, Mapping) or not specification or depth > _MAX_DEPTH:
+        return depth
+    inner = (item.get("fields") for item in specification.values() if isinstance(item, Mapping))
+    return max((_levels(fields, depth + 1) for fields in inner), default=depth + 1)
+
+
+def _domain(value: Any, depth: int = 0) -> tuple[int, int]:
+    """Leaves and nesting of a domain; a leaf whose value is a domain again (`any`) nests."""
+    if not isinstance(value, (list, tuple)) or depth > _MAX_DEPTH:
+        return 0, depth
+    leaves, deepest = 0, depth + 1
+    for item in value:
+        if isinstance(item, (list, tuple)):
+            leaves += 1
+            if len(item) == 3 and isinstance(item[1], str) and item[1].startswith(("any", "not any")):
+                inner, below = _domain(item[2], depth + 1)
+                leaves, deepest = leaves + inner, max(deepest, below)
+    # operators in prefix notation nest too: "!" by itself, "&" and "|" over what follows them
+    operators = sum(1 for item in value if isinstance(item, str))
+    return leaves, max(deepest, depth + operators)

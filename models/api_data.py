@@ -1,0 +1,170 @@
+"""What the policies of a call say of records and fields, as the ORM asks for it.
+
+A call that reads is held to what its scope shows, wherever it gets. A call that
+writes or executes does more than its caller asked for: it runs business code, which
+goes by the user's rights, and is held to the scope in what it was given (records,
+values, commands), in all that it changes, and in what it is asked to show.
+
+The ORM asks all the time, so the answer for everything that is no restricted API
+call is one look at an attribute of the cursor (`working_for`).
+"""
+
+from odoo import api, models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ..core.call import Operation
+from ..core.data import restricting
+from ..core.mask import mask
+from ..core.verdict import Deny, Reason
+from ..seams.exchange import working_for
+from .closure import closures
+
+_ON_RECORDS = frozenset({Operation.READ, Operation.WRITE, Operation.UNLINK})
+
+
+def closures_of(env, written=False):
+    """What restricts the data of the call that `env` works for; () for everything else, and under sudo."""
+    exchange = working_for(env.cr)
+    if exchange is None or env.su or exchange.suspended or not (written or exchange.is_strict):
+        return ()
+    return exchange.closures
+
+
+def barring(records, field, written):
+    """The first closure that closes the field, or None."""
+    return next((closure for closure in closures_of(records.env, written) if closure.bars(field, written)), None)
+
+
+def _bypassed(model, domain):
+    """The fields with `bypass_search_access` through which `domain` looks at other records."""
+    for condition in domain.iter_conditions():
+        place = model
+        for name in condition.field_expr.split("."):
+            field = place._fields.get(name)
+            if field is None or not field.comodel_name:
+                break
+            if field.bypass_search_access:
+                yield field
+            place = place.env[field.comodel_name]
+        else:
+            if condition.operator in ("any", "not any", "any!", "not any!") and not hasattr(condition.value, "select"):
+                yield from _bypassed(place, Domain(condition.value))
+
+
+class ApiData(models.AbstractModel):
+    _name = "api.data"
+    _description = "API Guard: data"
+
+    @classmethod
+    def _restrict(cls, exchange):
+        """Prepare an admitted call: what the ORM does for it is restricted from now on."""
+        policies = exchange.identity.policies
+        restrict = restricting(policies)
+        exchange.closures = closures(exchange.registry, restrict) if restrict else ()
+        exchange.read_only = any(policy.read_only and policy.enforced for policy in policies)
+        sets = [policy.companies for policy in restrict if policy.companies is not None]
+        exchange.companies = frozenset.intersection(*sets) if sets else None
+
+    @classmethod
+    def _confined(cls, exchange, env, context):
+        """The context of a call that acts in some of its user's companies, or None: there are none.
+
+        What the caller asks for, Odoo compares with the user's companies, which
+        `res.users._get_company_ids` tells; where the caller asks for nothing, all that are left.
+        """
+        context = context if isinstance(context, dict) else {}
+        if exchange.companies is None or context.get("allowed_company_ids"):
+            return context
+        user = env["res.users"].browse(exchange.identity.uid)
+        left = [company_id for company_id in user._get_company_ids() if company_id in exchange.companies]
+        main = user.sudo().company_id.id
+        left.sort(key=lambda company_id: company_id != main)
+        return {**context, "allowed_company_ids": left} if left else None
+
+    @api.model
+    def _hidden_field(self, closure, field):
+        """The exception for a field that is closed."""
+        exchange, place = working_for(self.env.cr), f"{field.model_name}.{field.name}"
+        deny = Deny(Reason.FIELD_HIDDEN, closure.policy.name)
+        return self.env["api.guard"]._refused_inside(exchange, deny, place)
+
+    @api.model
+    def _check_bypassed(self, model, domain):
+        """Refuse a search that looks at records past their own rules, where those say something here."""
+        exchange, guard = working_for(self.env.cr), self.env["api.guard"]
+        for field in _bypassed(model, Domain(domain)):
+            comodel = field.comodel_name
+            if not exchange.depth and (deny := guard._judge_nested(exchange, comodel, Operation.READ)):
+                raise guard._refused_inside(exchange, deny, f"{comodel}: read")
+            if field.name in model._inherits.values():
+                continue  # the rules of Odoo look at the parent as well
+            for closure in exchange.closures:
+                if comodel in closure.restricted_models:
+                    raise self._hidden_field(closure, field)
+
+    @api.model
+    def _masked(self, records, names):
+        """The masked ones among `names`: {name: masker}."""
+        found = {}
+        for closure in closures_of(records.env):
+            for name in names:
+                field = records._fields.get(name)
+                if field is not None and name not in found and (masker := closure.masker(field)):
+                    found[name] = masker
+        # another policy may hide what this one masks
+        return {
+            name: masker
+            for name, masker in found.items()
+            if all(
+                closure.masker(records._fields[name]) or not closure.bars(records._fields[name], False)
+                for closure in closures_of(records.env)
+            )
+        }
+
+    @api.model
+    def _mask_key(self):
+        """Of the HMAC of masked values: one for each database, and nowhere else."""
+        return (self.env["ir.config_parameter"].sudo().get_param("database.secret") + ":api_guard.mask").encode()
+
+    @api.model
+    def _with_masked(self, records, rows, masked, load):
+        """`rows`, read from `records`, and the masked fields besides."""
+        key = self._mask_key()
+        plain = {row["id"]: row for row in records.sudo()._read_format(list(masked), load)}
+        for row in rows:
+            row.update({name: mask(masker, plain[row["id"]][name], key) for name, masker in masked.items()})
+        return rows
+
+    @api.model
+    def _check_given(self, records, operations):
+        """Refuse a call that was given records outside of what its policies leave to it."""
+        exchange = working_for(self.env.cr)
+        for closure in exchange.closures:
+            for operation in operations & _ON_RECORDS or {Operation.WRITE}:
+                if len(self._within(records, closure, operation)) < len(records):
+                    deny, place = Deny(Reason.RECORD_HIDDEN, closure.policy.name), records._name
+                    raise self.env["api.guard"]._refused_inside(exchange, deny, place)
+
+    @api.model
+    def _unnamed(self, records):
+        """Those of `records` whose name the call may not learn."""
+        exchange = working_for(self.env.cr)
+        found = records.browse()
+        for closure in exchange.closures:
+            if closure.bars(records._fields["display_name"], False):
+                return records
+            if records._name in closure.restricted_models:
+                found |= records - self._within(records, closure)
+        return found
+
+    @api.model
+    def _within(self, records, closure, operation=Operation.READ):
+        """Those of `records` that exist and are in the closure's domain."""
+        domain = closure.domain(records.with_user(self.env.uid), operation)
+        stored = records.filtered("id")
+        if not stored or domain.is_true():
+            return stored
+        query = stored.sudo().with_context(active_test=False)._search(Domain("id", "in", stored.ids) & domain)
+        ids = {row_id for (row_id,) in self.env.execute_query(SQL("%s", query.select()))}
+        return stored.filtered(lambda record: record.id in ids)

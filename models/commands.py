@@ -1,0 +1,62 @@
+"""What do the values of a call do to other models? The commands of its relational fields say it.
+
+`{"child_ids": [(0, 0, {"name": "Ada"}), (2, 7)]}` creates and deletes contacts through another.
+"""
+
+from ..core.call import Operation
+
+_CREATE, _UPDATE, _DELETE, _UNLINK, _LINK, _CLEAR, _SET = range(7)
+_MAX_DEPTH = 30
+
+
+def operations_in(registry, model, method, arguments):
+    """All (model, operation) that the relational commands among the arguments ask for."""
+    found = set()
+    if method == "load":
+        for path in _listed(arguments.get("fields")):
+            _imported(registry, model, path, found)
+    elif method in ("create", "write", "web_save", "web_save_multi", "copy"):
+        for name in ("vals_list", "vals", "default"):
+            for values in _listed(arguments.get(name)):
+                _collect(registry, model, values, found, 0)
+    return found
+
+
+def _listed(value):
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _imported(registry, model, path, found):
+    for name in str(path).replace(".id", "id").split("/"):
+        field = registry[model]._fields.get(name) if model in registry else None
+        if field is None or not field.comodel_name:
+            return
+        model = field.comodel_name
+        if field.type == "one2many":
+            found.update({(model, Operation.CREATE), (model, Operation.WRITE)})
+
+
+def _collect(registry, model, values, found, depth):
+    if not isinstance(values, dict) or model not in registry or depth > _MAX_DEPTH:
+        return
+    for name, commands in values.items():
+        field = registry[model]._fields.get(name)
+        if field is None or field.type not in ("one2many", "many2many"):
+            continue
+        for command in commands if isinstance(commands, (list, tuple)) else ():
+            if isinstance(command, (list, tuple)) and command:
+                _command(registry, field, command, found, depth)
+
+
+def _command(registry, field, command, found, depth):
+    code, model = command[0], field.comodel_name
+    if code == _CREATE:
+        found.add((model, Operation.CREATE))
+    elif code == _UPDATE:
+        found.add((model, Operation.WRITE))
+    elif code == _DELETE:
+        found.add((model, Operation.UNLINK))
+    elif field.type == "one2many":  # taking a line from one record, or giving it to another, writes the line
+        found.add((model, Operation.WRITE))
+    if code in (_CREATE, _UPDATE) and len(command) > 2:
+        _collect(registry, model, command[2], found, depth + 1)
