@@ -60,7 +60,7 @@ class Policy:
     read_only: bool = False
     companies: frozenset[int] | None = None
     shape: Shape = field(default_factory=Shape)
-    mark: str = ""  # the fingerprint of the document that it was compiled from
+    mark: str = field(default="", compare=False)  # the fingerprint of the document it was compiled from
     readable: bool = True
 
     @property

@@ -5,9 +5,11 @@ from . import test_i18n
 from . import test_policy_document
 from . import test_screens
 from . import test_tours
+from .core import test_data
 from .core import test_decide
 from .core import test_explain
 from .core import test_lifetime
+from .core import test_mask
 from .core import test_network
 from .core import test_operation
 from .core import test_policy
@@ -16,4 +18,5 @@ from .core import test_purity
 from .core import test_redact
 from .core import test_scope
 from .core import test_secret
+from .core import test_shape
 from .core import test_verdict

@@ -44,10 +44,11 @@ def a_call(
     peer="10.0.0.5",
     at=NOW,
     target=to("res.partner"),  # noqa: B008 - frozen
+    arguments=None,
 ):
     """A call that nothing speaks against, but for what is given."""
     credential = Credential(kind, state, created, expires, last_used)
-    return Call(door, credential, parse_address(peer), at, target)
+    return Call(door, credential, parse_address(peer), at, target, arguments)
 
 
 def a_policy(name="P", mode="enforce", **sections):

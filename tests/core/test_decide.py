@@ -397,6 +397,8 @@ ALL_WRONG = {
     "max_idle_days": 1,
     "window": {"days": [6], "start": 0, "end": 0, "zone": "UTC"},
     "scopes": [],
+    "read_only": True,
+    "shape": {"ids": 1},
 }
 #: The order in which reasons are told, as it is shown to administrators: (reason, section that gives it).
 ORDER = [
@@ -407,18 +409,22 @@ ORDER = [
     (Reason.IDLE_TOO_LONG, "max_idle_days"),
     (Reason.OUTSIDE_HOURS, "window"),
     (Reason.OUT_OF_SCOPE, "scopes"),
+    (Reason.READ_ONLY, "read_only"),
+    (Reason.TOO_LARGE, "shape"),
 ]
+#: A call that meets every one of them.
+WRONG_CALL = {"door": Door.XMLRPC, "target": to("res.partner", "write"), "arguments": {"ids": [1, 2]}}
 
 
 class TestOrder(BaseCase):
     """Which of several reasons is told must not change from release to release: people search for it."""
 
     def _first(self, sections, mode="enforce", kind=Kind.KEY):
-        call = a_call(door=Door.XMLRPC, kind=kind)
+        call = a_call(kind=kind, **WRONG_CALL)
         return decide(call, [a_policy(mode=mode, **sections)])
 
     def test_checks_are_asked_in_this_order(self):
-        order = ["_password", "_network", "_door", "_age", "_idle", "_hours", "_scope"]
+        order = ["_password", "_network", "_door", "_age", "_idle", "_hours", "_scope", "_read_only", "_shape"]
         self.assertEqual([check.__name__ for check in CHECKS], order)
 
     def test_the_first_reason_is_told(self):
@@ -435,7 +441,7 @@ class TestOrder(BaseCase):
         policies = [a_policy(section, **{section: ALL_WRONG[section]}) for _reason, section in reversed(ORDER)]
         for reason, section in ORDER[1:]:
             with self.subTest(reason):
-                self.assertEqual(decide(a_call(door=Door.XMLRPC), policies), Deny(reason, section))
+                self.assertEqual(decide(a_call(**WRONG_CALL), policies), Deny(reason, section))
             policies = [policy for policy in policies if policy.name != section]
 
     def test_what_no_policy_lifts_comes_first(self):
@@ -459,7 +465,8 @@ class TestOrder(BaseCase):
     def test_every_section_of_a_policy_is_asked_by_a_check(self):
         # A section that no check reads would be a restriction in name only.
         asked = {section for _reason, section in ORDER} - {"refuse_passwords"} | {"refuses_passwords"}
-        no_restriction = {"name", "enforced", "readable", "detail"}
+        # held to in the ORM, on what a method does
+        no_restriction = {"name", "enforced", "readable", "detail", "mark", "companies"}
         self.assertEqual({field.name for field in dataclasses.fields(Policy)}, asked | no_restriction)
 
     def test_a_state_without_a_reason_cannot_be_added_unseen(self):

@@ -18,6 +18,9 @@ FULL = a_policy(
     window={"days": [4, 0], "start": 9 * 60 + 5, "end": 17 * 60, "zone": "Europe/Paris"},
     refuse_passwords=True,
     detail="names",
+    read_only=True,
+    companies=[3, 1],
+    shape={"limit": 100, "body": 1024},
 )
 TOLD = [
     ("password", ()),
@@ -27,7 +30,10 @@ TOLD = [
     ("age", ("90",)),
     ("idle", ("30",)),
     ("window", ("0,4", "09:05 - 17:00", "Europe/Paris")),
+    ("read_only", ()),
     ("scope", ("sale.*: read, write", "sale.order: execute (a, b)")),
+    ("companies", ("1", "3")),
+    ("shape", ("body 1024", "limit 100")),
     ("detail", ("names",)),
 ]
 
@@ -45,6 +51,15 @@ class TestExplain(BaseCase):
         told = restrictions([a_policy(doors=[], scopes=[])])
         self.assertEqual([(line.section, line.values) for line in told], [("doors", ()), ("scope", ())])
 
+    def test_what_a_line_restricts_is_told(self):
+        data = {
+            "reads": ["except", ["wage", "ssn"]], "writes": ["only", []], "domain": "[('a', '=', 1)]",
+            "masks": [["email", "email"]],
+        }  # fmt: skip
+        told = restrictions([a_policy(scopes=[["hr.employee", ["read"], [], data]])])
+        line = "hr.employee: read; reads all but ssn, wage; writes only id; masks email (email); [('a', '=', 1)]"
+        self.assertEqual(told[0].values, (line,))
+
     def test_an_unreadable_policy_is_told_first(self):
         told = restrictions([FULL, Policy.unreadable("Broken")])
         self.assertEqual(told[0], Restriction("unreadable", (), "Broken", True))
@@ -56,7 +71,7 @@ class TestExplain(BaseCase):
 
     def test_every_field_of_a_policy_is_told(self):
         # A restriction that the screens do not show would be a riddle.
-        silent = {"name", "enforced"}
+        silent = {"name", "enforced", "mark"}
         for field in dataclasses.fields(Policy):
             if field.name in silent:
                 continue

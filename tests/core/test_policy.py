@@ -8,9 +8,11 @@ from odoo.tests.common import BaseCase
 
 from ...core.call import Door, Operation
 from ...core.lifetime import Window
+from ...core.mask import Masker
 from ...core.network import NetworkRules
 from ...core.policy import Detail, Policy, compile_policy, fingerprint, least_detail, write_document
-from ...core.scope import ScopeLine
+from ...core.scope import FieldMode, FieldRule, ScopeLine
+from ...core.shape import Shape
 from .common import a_policy
 
 WINDOW = {"days": [0, 6], "start": 540, "end": 1020, "zone": "Europe/Paris"}
@@ -45,6 +47,19 @@ SECTIONS = [
     ),
     ("refuse_passwords", False, {"refuses_passwords": False}),
     ("refuse_passwords", True, {"refuses_passwords": True}),
+    ("read_only", True, {"read_only": True}),
+    ("companies", None, {"companies": None}),
+    ("companies", [2, 1, 2], {"companies": frozenset({1, 2})}),
+    ("companies", [], {"companies": frozenset()}),
+    ("shape", {}, {"shape": Shape()}),
+    ("shape", {"ids": 5, "body": 1024}, {"shape": Shape(ids=5, body=1024)}),
+    (
+        "scopes", [["m", ["read"], [], {"reads": ["only", ["a"]], "domain": "[]", "masks": [["b", "hash"]]}]],
+        {"scopes": (ScopeLine(
+            "m", frozenset({Operation.READ}), reads=FieldRule(FieldMode.ONLY, frozenset({"a"})), domain="[]",
+            masks=(("b", Masker.HASH),),
+        ),)},
+    ),
     ("detail", None, {"detail": None}),
     ("detail", "values", {"detail": Detail.VALUES}),
 ]
@@ -71,6 +86,8 @@ UNREADABLE = [
     ("window", {**WINDOW, "zone": "Europe/Atlantis"}), ("window", {**WINDOW, "zone": None}),
     ("window", {**WINDOW, "zone": 1}),
     ("refuse_passwords", None), ("refuse_passwords", 1), ("refuse_passwords", "no"),
+    ("read_only", None), ("read_only", 1), ("companies", [0]), ("companies", "1"), ("companies", [True]),
+    ("shape", []), ("shape", {"ids": 0}), ("shape", {"ids": "5"}), ("shape", {"size": 5}), ("shape", {"ids": None}),
     ("detail", ""), ("detail", "all"), ("detail", []),
     ("limits", []), ("Doors", ["json2"]), ("", None),
 ]

@@ -52,6 +52,9 @@ sections = {
         }
     ),
     "refuse_passwords": st.booleans(),
+    "read_only": st.booleans(),
+    "companies": st.lists(st.integers(1, 3), unique=True),
+    "shape": st.dictionaries(st.sampled_from(["ids", "limit", "leaves", "depth"]), st.integers(1, 3)),
     "detail": st.sampled_from([detail.value for detail in Detail]),
 }
 contents = st.fixed_dictionaries({}, optional=sections)
@@ -172,6 +175,9 @@ def content_of(policy):
         "max_idle_days": policy.max_idle_days,
         "window": window,
         "refuse_passwords": policy.refuses_passwords,
+        "read_only": policy.read_only,
+        "companies": None if policy.companies is None else sorted(policy.companies),
+        "shape": {kind: size for kind, size in dataclasses.asdict(policy.shape).items() if size is not None},
         "detail": policy.detail,
     }
 

@@ -66,7 +66,7 @@ def wide(_guarded, plain):
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def call(world, one):
     """A caller with a key at deployment A: `call(key)`."""
     return lambda key, url=one.url: Caller(url, world.name, key.secret, key.uid)

@@ -1,0 +1,54 @@
+"""Is a call that is too large told from one that is not?"""
+
+from odoo.tests.common import BaseCase
+
+from ...core.shape import Shape
+
+DEEP = [["a", "any", [["b", "any", [["c", "=", 1]]]]]]
+# fmt: off
+CASES = [  # limits, arguments, body, searches, what is exceeded
+    ({}, {"ids": list(range(9999))}, 10**9, True, None),
+    ({"body": 10}, {}, 10, False, None),
+    ({"body": 10}, {}, 11, False, "body"),
+    ({"body": 10}, {}, float("inf"), False, "body"),
+    ({"ids": 2}, {"ids": [1, 2]}, 0, False, None),
+    ({"ids": 2}, {"ids": [1, 2, 3]}, 0, False, "ids"),
+    ({"ids": 2}, {"ids": 1}, 0, False, None),
+    ({"limit": 5}, {"limit": 5}, 0, True, None),
+    ({"limit": 5}, {"limit": 6}, 0, True, "limit"),
+    ({"limit": 5}, {}, 0, True, "limit"),
+    ({"limit": 5}, {"limit": None}, 0, True, "limit"),
+    ({"limit": 5}, {"limit": 0}, 0, True, "limit"),
+    ({"limit": 5}, {"limit": -1}, 0, True, "limit"),
+    ({"limit": 5}, {"limit": True}, 0, True, "limit"),
+    ({"limit": 5}, {"limit": "5"}, 0, True, "limit"),
+    ({"limit": 5}, {}, 0, False, None),
+    ({"leaves": 2}, {"domain": [["a", "=", 1], ["b", "=", 2]]}, 0, False, None),
+    ({"leaves": 2}, {"domain": ["|", ("a", "=", 1), "|", ("b", "=", 2), ("c", "=", 3)]}, 0, False, "leaves"),
+    ({"leaves": 2}, {"domain": DEEP}, 0, False, "leaves"),
+    ({"depth": 3}, {"domain": DEEP}, 0, False, None),
+    ({"depth": 2}, {"domain": DEEP}, 0, False, "depth"),
+    ({"depth": 5}, {"domain": ["!"] * 9 + [["a", "=", 1]]}, 0, False, "depth"),
+    ({"levels": 1}, {"specification": {"a": {}}}, 0, False, None),
+    ({"levels": 1}, {"specification": {"a": {"fields": {"b": {}}}}}, 0, False, "levels"),
+    ({"levels": 1}, {"fields_spec": {"a": {"fields": {"b": {}}}}}, 0, False, "levels"),
+    ({"values": 1}, {"vals_list": [{}, {}]}, 0, False, "values"),
+    ({"values": 1}, {"vals": {"a": 1, "b": 2}}, 0, False, None),
+    ({"values": 1}, {"data": [["x"], ["y"]]}, 0, False, "values"),
+    ({"leaves": 2, "depth": 2, "levels": 2}, {"domain": "x", "specification": [], "ids": "x"}, None, False, None),
+]
+# fmt: on
+
+
+class TestShape(BaseCase):
+    def test_cases(self):
+        for limits, arguments, body, searches, expected in CASES:
+            with self.subTest(limits=limits, arguments=arguments):
+                self.assertEqual(Shape(**limits).exceeded(arguments, body, searches), expected)
+
+    def test_bottomless_nesting_is_measured_and_does_not_break(self):
+        domain, levels = [], {}
+        for _ in range(5000):
+            domain, levels = [["a", "any", domain]], {"a": {"fields": levels}}
+        self.assertEqual(Shape(depth=100).exceeded({"domain": domain}, 0, False), "depth")
+        self.assertEqual(Shape(levels=100).exceeded({"specification": levels}, 0, False), "levels")
