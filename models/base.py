@@ -12,10 +12,15 @@ from functools import partial
 from odoo import api, models
 from odoo.fields import Domain
 
-from ..core.call import Operation
+from ..core.call import Door, Operation
 from ..core.scope import is_protected
 from ..seams.exchange import working_for
 from .api_data import barring, closures_of
+
+
+# JSON-1 and the documentation show what a screen shows, and have to look up which screen that is
+_SHOWING_SCREENS = frozenset({Door.JSON1, Door.DOCS})
+_SCREENS = ("ir.actions.", "ir.ui.", "ir.embedded.actions")
 
 
 class Base(models.AbstractModel):
@@ -159,5 +164,7 @@ def _is_judged(exchange, model, operation):
     it changes who may do what.
     """
     if operation == "read":
+        if exchange.door in _SHOWING_SCREENS and model.startswith(_SCREENS):
+            return False
         return exchange.is_strict and not exchange.suspended and not exchange.depth
     return is_protected(model, Operation(operation))

@@ -15,6 +15,7 @@ RIGHTS = {
     "api.policy.network": ("----", "r---", "rwcu"),
     "api.scope": ("----", "r---", "rwcu"),
     "api.scope.line": ("----", "r---", "rwcu"),
+    "api.scope.mask": ("----", "r---", "rwcu"),
     "api.door": ("r---", "r---", "r---"),
     "api.credential": ("r---", "r---", "rw--"),
     "api.audit.entry": ("r---", "r---", "r---"),
