@@ -17,10 +17,9 @@ from ..core.scope import is_protected
 from ..seams.exchange import working_for
 from .api_data import barring, closures_of
 
-
 # JSON-1 and the documentation show what a screen shows, and have to look up which screen that is
 _SHOWING_SCREENS = frozenset({Door.JSON1, Door.DOCS})
-_SCREENS = ("ir.actions.", "ir.ui.", "ir.embedded.actions")
+_SCREENS = ("ir.actions.", "ir.ui.", "ir.embedded.actions", "ir.module.module")
 
 
 class Base(models.AbstractModel):

@@ -154,8 +154,9 @@ def test_key_within_all_sections_of_its_policy_is_served(door, world, one, call)
         max_age_days=1, max_idle_days=1, refuse_passwords=True,
     )
     for answer in in_every_worker(one, lambda: door.act(call(key), new_marker())):
-        assert answer.refusal is None
-        assert world.entry(answer)["outcome"] == "allowed"
+        entry = world.entry(answer)
+        assert answer.refusal is None, entry["error_message"]
+        assert entry["outcome"] == "allowed"
 
 
 # ---------------------------------------------------------------------- refused
