@@ -69,6 +69,7 @@ def _recursing(execute):
     return fail
 
 
+SHOWN_WITH_PARTNERS = ("res.partner", "res.partner.category", "mail.activity")
 WRITE_PARTNERS = {"res.partner": "read create write"}
 DOORS = [
     Door("xmlrpc", _creating(xmlrpc_2), _recursing(xmlrpc_2), covering=WRITE_PARTNERS),
@@ -79,7 +80,8 @@ DOORS = [
         "json1",
         lambda caller, marker: get(caller, f"{LIST}[('name','=','Program')]"),
         lambda caller, marker: get(caller, f"{LIST}[('no_such_field','=',1)]"),
-        shown=b'"Program"', covering={"res.partner": "read"},
+        # all that its screen shows
+        shown=b'"Program"', covering={model: "read" for model in SHOWN_WITH_PARTNERS},
     ),
     Door(
         "docs",
