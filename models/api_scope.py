@@ -82,6 +82,7 @@ class ApiScopeLine(models.Model):
     _name = "api.scope.line"
     _inherit = ["api.guard.configuration"]
     _description = "API Scope Line"
+    _rec_name = "model_pattern"
     _order = "scope_id, sequence, id"
 
     scope_id = fields.Many2one("api.scope", required=True, ondelete="cascade", index=True)

@@ -134,10 +134,15 @@ class Base(models.AbstractModel):
         if exchange is None:
             return super()._compute_field_value(field)
         with exchange.computing():
-            super()._compute_field_value(field)
-        if field.name == "display_name" and exchange.closures and exchange.is_strict and not exchange.suspended:
-            for record in self.env["api.data"]._unnamed(self):
-                field._update_cache(record, f"{record._name},{record.id}")
+            if field.name != "display_name" or not _blanks_names(exchange):
+                return super()._compute_field_value(field)
+            plain = self.with_context(_plain(self.env.context))  # pylint: disable=context-overridden
+            if plain.env is self.env:
+                super()._compute_field_value(field)
+            names = {record: record.display_name for record in plain}
+        unnamed = self.env["api.data"]._unnamed(self)
+        for record, name in zip(self, names.values(), strict=True):
+            field._update_cache(record, f"{record._name},{record.id}" if record in unnamed else name)
         return None
 
     # rests on odoo/addons/web/models/models.py, web_read: what web_save shows of what it has saved
@@ -153,6 +158,15 @@ class Base(models.AbstractModel):
         if closures_of(self.env) and (not order or order == self._order):
             order = ", ".join(term for term in self._order.split(",") if self._is_path_open(term.split()[0])) or "id"
         return super()._order_to_sql(order, query, alias, reverse)
+
+
+def _blanks_names(exchange):
+    return exchange.closures and exchange.is_strict and not exchange.suspended
+
+
+def _plain(context):
+    """What of a caller's context may change a record's name: no key that makes it show an address or e-mail too."""
+    return {key: value for key, value in context.items() if key in ("lang", "tz", "allowed_company_ids", "active_test")}
 
 
 def _is_judged(exchange, model, operation):

@@ -24,6 +24,7 @@ RIGHTS = {
 VIEWS = {
     "api.policy": ("list", "kanban", "form", "search"),
     "api.scope": ("list", "kanban", "form", "search"),
+    "api.scope.line": ("form",),
     "api.credential": ("list", "kanban", "form", "search"),
     "api.audit.entry": ("list", "kanban", "form", "graph", "pivot", "search"),
     "api.policy.test": ("form",),

@@ -2,7 +2,7 @@
 
 Two families of partners bear a unique token in each text field; one family is outside of the scopes'
 domain. Every way of reading is tried with fields, paths, domains, orders and groups drawn at random.
-`EXAMPLES=5000` tries as many calls (`make test` some hundreds).
+`EXAMPLES=5000` tries as many, other ones each time; `make test` tries some hundreds, always the same.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "400"))
-FIELDS = ["name", "phone", "email", "ref", "street", "city", "website", "function", "vat", "comment"]
+FIELDS = ["name", "phone", "email", "ref", "street", "city", "website", "function", "comment"]
 DERIVED = ["display_name", "complete_name", "contact_address", "email_normalized", "phone_sanitized",
            "email_formatted", "commercial_company_name", "company_name", "phone_mobile_search"]
 RELATIONS = ["parent_id", "child_ids", "commercial_partner_id", "user_ids", "country_id", "same_vat_partner_id"]
@@ -128,12 +128,8 @@ def _filled(arguments, token, ids):
     return json.loads(text.replace('"IDS"', json.dumps(ids)).replace('"ID"', json.dumps(ids[:1])))
 
 
-def _told(answer):
-    """An answer without what differs between any two calls."""
-    return answer.status, answer.value, answer.sentence
-
-
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, derandomize="EXAMPLES" not in os.environ, deadline=None,
+          suppress_health_check=list(HealthCheck))
 @given(number=st.integers(0, SCOPES - 1), drawn=calls(), sought=st.sampled_from(FIELDS),
        place=st.sampled_from(["inside", "outside"]), also_outside=st.booleans())
 def test_nothing_hidden_is_shown_nor_found(world, family, scopes, number, drawn, sought, place, also_outside):
@@ -146,13 +142,13 @@ def test_nothing_hidden_is_shown_nor_found(world, family, scopes, number, drawn,
     asks = "TOKEN" in json.dumps(arguments)
     answer = json2(caller, "res.partner", method, **_filled(arguments, token, ids))
     shown = {secret for secret in forbidden if secret.encode() in answer.body}
-    if asks and token in shown and method in ("formatted_read_group", "read_group", "formatted_read_grouping_sets"):
-        shown.discard(token)  # the domain that was sent comes back with its groups
+    if asks:
+        shown.discard(token)  # what was sent comes back with groups and in errors; it is compared below
     assert not shown, (method, arguments, answer.body[:600])
     if asks and token in forbidden:
-        other = json2(caller, "res.partner", method, **_filled(arguments, token.replace("zq", "zy"), ids))
-        body, other_body = answer.body.replace(token.encode(), b""), other.body.replace(
-            token.replace("zq", "zy").encode(), b"")
+        absent = "zr".join(token.rsplit("zq", 1))  # its neighbour in every order
+        other = json2(caller, "res.partner", method, **_filled(arguments, absent, ids))
+        body, other_body = answer.body.replace(token.encode(), b""), other.body.replace(absent.encode(), b"")
         assert answer.status == other.status, (method, arguments, body[:300], other_body[:300])
         if answer.status == 200:
             assert json.loads(body) == json.loads(other_body), (method, arguments, body[:300], other_body[:300])

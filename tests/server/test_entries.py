@@ -402,7 +402,8 @@ def test_database_that_cut_all_connections_is_asked_again(door, world, one, call
     in_every_worker(one, lambda: search(key))
     for expected, caller in ((None, key), ("network.refused", refused)):
         world.rows(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = %s AND pid <> %s AND backend_type = 'client backend'",
             world.name, world.value("SELECT pg_backend_pid()"))
         for answer in in_every_worker(one, lambda caller=caller: search(caller)):
             assert world.entry(answer)["reason"] == expected
