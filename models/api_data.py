@@ -61,6 +61,7 @@ class ApiData(models.AbstractModel):
         """Prepare an admitted call: what the ORM does for it is restricted from now on."""
         policies = exchange.identity.policies
         restrict = restricting(policies)
+        exchange.scoped = any(policy.scopes is not None and policy.enforced for policy in policies)
         exchange.closures = closures(exchange.registry, restrict) if restrict else ()
         exchange.read_only = any(policy.read_only and policy.enforced for policy in policies)
         sets = [policy.companies for policy in restrict if policy.companies is not None]

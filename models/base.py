@@ -69,7 +69,8 @@ class Base(models.AbstractModel):
     # rests on odoo/orm/models.py, _search: some relational fields are searched through without their model's rules
     def _search(self, domain, *args, **kwargs):
         exchange = working_for(self.env.cr)
-        if exchange is not None and not self.env.su and exchange.is_strict and not exchange.suspended:
+        is_held = exchange is not None and (exchange.scoped or exchange.closures)
+        if is_held and not self.env.su and exchange.is_strict and not exchange.suspended:
             self.env["api.data"]._check_bypassed(self, domain)
         return super()._search(domain, *args, **kwargs)
 
@@ -179,5 +180,5 @@ def _is_judged(exchange, model, operation):
     if operation == "read":
         if exchange.door in _SHOWING_SCREENS and model.startswith(_SCREENS):
             return False
-        return exchange.is_strict and not exchange.suspended and not exchange.depth
+        return exchange.scoped and exchange.is_strict and not exchange.suspended and not exchange.depth
     return is_protected(model, Operation(operation))

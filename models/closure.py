@@ -75,6 +75,7 @@ class Closure:
     def __init__(self, registry, policy):
         self.policy = policy
         self._registry = registry
+        self._constants = {}  # (model, text) → Domain, where nothing in it depends on who asks
 
     def bars(self, field, written):
         """Is the field closed to reading, or to writing?"""
@@ -148,9 +149,14 @@ class Closure:
         return Domain.AND(domains)
 
     def _evaluated(self, model, text):
+        if (constant := self._constants.get((model._name, text))) is not None:
+            return constant
+        literal = _literal(text)
         try:
-            domain = Domain(_literal(text) or safe_eval(text, model.env["ir.rule"]._eval_context()))
+            domain = Domain(literal or safe_eval(text, model.env["ir.rule"]._eval_context()))
             domain.validate(model)
+            if literal:
+                self._constants[model._name, text] = domain
         except Exception:  # whatever is wrong with it: a field that is gone, an addon that was removed
             _logger.exception("policy %r: the domain on %s cannot be read; no record passes", self.policy.name, model)
             return Domain.FALSE

@@ -92,6 +92,7 @@ class Exchange:
         "route_target",
         "rows",
         "running",
+        "scoped",
         "secrets",
         "service",
         "shows",
@@ -126,6 +127,7 @@ class Exchange:
         self.shows = False  # what a specification asks for is being read
         self.depth = 0  # of the computations of fields that are under way
         self.suspended = False  # what runs is Odoo's own doing, and not the caller's
+        self.scoped = False  # a policy has scopes: what the call meets on its way has to be covered
         self.companies = None  # ids of those it may act in; None: all of its user's
         self.place = None  # what a refused method met: "res.partner.phone", "res.country: read"
         self.nested = {}  # (model, operation) → refusal or None, judged once
