@@ -55,10 +55,10 @@ def _is_named(line: ScopeLine, field: str) -> bool:
 
 def masker_of(policy: Policy, model: str, field: str) -> Masker | None:
     """How the policy masks the field, or None. The first line that masks it says how."""
-    for line in lines_on(policy, model, _READ):
-        if not line.reads.shows(field):
-            return None  # hidden altogether
-    return next((dict(line.masks)[field] for line in lines_on(policy, model, _READ) if field in dict(line.masks)), None)
+    lines = lines_on(policy, model, _READ)
+    if not all(line.reads.shows(field) for line in lines):
+        return None  # hidden altogether
+    return next((masker for line in lines for name, masker in line.masks if name == field), None)
 
 
 def domains_on(policy: Policy, model: str, operation: Operation) -> list[str]:

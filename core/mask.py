@@ -11,8 +11,7 @@ import re
 from enum import Enum
 from hashlib import sha256
 
-_HIDDEN = "*"
-_STARS = _HIDDEN * 3
+_STARS = "***"
 _NOT_ALNUM = re.compile(r"[^0-9A-Za-z]")
 
 
@@ -65,8 +64,8 @@ def _card(text: str) -> str:
 
 
 def _iban(text: str) -> str:
-    plain = _NOT_ALNUM.sub("", text)
-    return f"{plain[:2].upper()}{_tail(plain, 4, least=12)}" if plain[:2].isalpha() else _tail(plain, 4, least=12)
+    country = _NOT_ALNUM.sub("", text)[:2]
+    return (country.upper() if country.isalpha() else "") + _card(text)
 
 
 def _name(text: str) -> str:

@@ -174,9 +174,7 @@ class ApiRecorder(models.AbstractModel):
             "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
             "sql_count": _query_count() - exchange.queries,
             "error_class": type(error).__name__ if error is not None else None,
-            "error_message": exchange.place
-            if exchange.is_refused and exchange.place
-            else _error_message(error, exchange),
+            "error_message": _error_message(error, exchange),
             "secrets": exchange.secrets,
         }
 
@@ -232,7 +230,9 @@ def bounded_ids(ids):
 
 
 def _error_message(error, exchange):
-    """What an entry tells of an error: as much as of the arguments, which errors like to quote."""
+    """What an entry tells of an error: as much as of the arguments, which it may quote; or where it was refused."""
+    if exchange.is_refused and exchange.place:
+        return exchange.place
     detail = least_detail(exchange.identity.policies) if exchange.identity else Detail.NAMES
     if error is None or detail is Detail.NONE:
         return None
