@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from odoo import Command, fields
 
+HIDDEN = "barcode color comment company_registry employee function industry_id lang vat website"
 user = env["res.users"].search([("login", "=", "bench")])
 lifetime = fields.Datetime.now() + timedelta(days=30)
 
@@ -21,13 +22,13 @@ def networks(*addresses):
     return [Command.create({"action": "allow", "network": address}) for address in addresses]
 
 
-def scope():
-    """Twenty lines, of which the last covers what is called."""
+def scope(**data):
+    """Twenty lines, of which the last covers what is called. `data`: what it leaves of records and fields."""
     others = ["account.*", "calendar.*", "crm.*", "hr.*", "mail.*", "mrp.*", "product.*", "project.*", "purchase.*",
               "repair.*", "res.bank", "res.country", "res.country.state", "res.currency", "res.partner.bank",
               "res.partner.category", "sale.*", "stock.*", "survey.*"]
     called = {"allow_read": True, "allow_write": True, "allow_create": True, "allow_unlink": True}
-    lines = [{"model_pattern": name} for name in others] + [{"model_pattern": "res.partner", **called}]
+    lines = [{"model_pattern": name} for name in others] + [{"model_pattern": "res.partner", **called, **data}]
     return env["api.scope"].create({"name": "Bench", "line_ids": [Command.create(line) for line in lines]})
 
 
@@ -45,6 +46,12 @@ def govern():
     user.api_policy_id = of_user
     for secret in (facts["key"], *facts["first_keys"]):
         env["api.credential"]._of_secret(secret, user).policy_id = of_key
+    data = {"domain": "[('ref', '=', 'bench')]", "read_mode": "except", "read_fields": HIDDEN}
+    of_data = env["api.policy"].create({
+        "name": "Data", "argument_detail": "names", "network_ids": networks(*local),
+        "scope_ids": [Command.set(scope(**data).ids)],
+    })
+    env["api.credential"]._of_secret(facts["data_key"], user).policy_id = of_data
     facts["away_key"] = new_key("elsewhere")
     env["api.credential"]._of_secret(facts["away_key"], user).policy_id = away
 
@@ -62,6 +69,7 @@ facts = {
     "key": new_key("bench"),
     "first_keys": [new_key(f"first {number}") for number in range(FIRST_KEYS)],
     "revoked_key": new_key("revoked"),
+    "data_key": new_key("data"),
     "partners": env["res.partner"].search([("ref", "=", "bench")], order="id").ids,
 }
 env["res.users.apikeys"].search([("name", "=", "revoked")]).unlink()
