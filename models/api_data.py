@@ -25,15 +25,22 @@ _ON_RECORDS = frozenset({Operation.READ, Operation.WRITE, Operation.UNLINK})
 
 def closures_of(env, written=False):
     """What restricts the data of the call that `env` works for; () for everything else, and under sudo."""
-    exchange = working_for(env.cr)
-    if exchange is None or env.su or exchange.suspended or not (written or exchange.is_strict):
+    exchange = env.cr._api_guard_exchange
+    if exchange is None or not exchange.closures or not exchange.running:
+        return ()
+    if env.su or exchange.suspended or not (written or exchange.is_strict):
         return ()
     return exchange.closures
 
 
-def barring(records, field, written):
-    """The first closure that closes the field, or None."""
-    return next((closure for closure in closures_of(records.env, written) if closure.bars(field, written)), None)
+def barring(env, field, written):
+    """The first closure that closes the field, or None. Asked for each value that is read: kept for the call."""
+    if not (found := closures_of(env, written)):
+        return None
+    known = working_for(env.cr).barred[written]
+    if id(field) not in known:
+        known[id(field)] = field, next((closure for closure in found if closure.bars(field, written)), None)
+    return known[id(field)][1]
 
 
 def _bypassed(model, domain):
@@ -63,6 +70,7 @@ class ApiData(models.AbstractModel):
         restrict = restricting(policies)
         exchange.scoped = any(policy.scopes is not None and policy.enforced for policy in policies)
         exchange.closures = closures(exchange.registry, restrict) if restrict else ()
+        exchange.barred = ({}, {})
         exchange.read_only = any(policy.read_only and policy.enforced for policy in policies)
         sets = [policy.companies for policy in restrict if policy.companies is not None]
         exchange.companies = frozenset.intersection(*sets) if sets else None

@@ -212,14 +212,16 @@ class ApiGuard(models.AbstractModel):
 
     @classmethod
     def _judge(cls, exchange, identity, target, arguments=None):
-        exchange.call = Call(
-            door=exchange.door,
-            credential=identity.credential,
-            peer=exchange.peer,
-            at=datetime.now(timezone.utc),
-            target=target,
-            arguments=arguments,
-            body=exchange.body_size,
+        exchange.judge(
+            Call(
+                door=exchange.door,
+                credential=identity.credential,
+                peer=exchange.peer,
+                at=datetime.now(timezone.utc),
+                target=target,
+                arguments=arguments,
+                body=exchange.body_size,
+            )
         )
         exchange.verdict = identity.refusal or decide(exchange.call, identity.policies)
         return exchange.verdict

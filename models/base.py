@@ -38,7 +38,11 @@ class Base(models.AbstractModel):
     # rests on odoo/orm/models.py, _has_field_access: asked for reading, domains, order, grouping, export, fields_get
     @api.model
     def _has_field_access(self, field, operation):
-        if not super()._has_field_access(field, operation) or barring(self, field, operation == "write"):
+        allowed = super()._has_field_access(field, operation)
+        exchange = working_for(self.env.cr)
+        if exchange is None or not allowed:
+            return allowed
+        if exchange.closures and barring(self.env, field, operation == "write"):
             return False
         # the lines of what is not covered are no part of what is
         return operation != "read" or field.type not in ("one2many", "many2many") or not self._denied_lines(field)
@@ -53,10 +57,12 @@ class Base(models.AbstractModel):
     # rests on odoo/orm/models.py, _check_field_access
     @api.model
     def _check_field_access(self, field, operation):
-        if closure := barring(self, field, operation == "write"):
+        exchange = working_for(self.env.cr)
+        if exchange is None:
+            return super()._check_field_access(field, operation)
+        if closure := barring(self.env, field, operation == "write"):
             raise self.env["api.data"]._hidden_field(closure, field)
         if field.type in ("one2many", "many2many") and operation == "read" and (deny := self._denied_lines(field)):
-            exchange = working_for(self.env.cr)
             raise self.env["api.guard"]._refused_inside(exchange, deny, f"{field.comodel_name}: read")
         return super()._check_field_access(field, operation)
 
@@ -116,7 +122,7 @@ class Base(models.AbstractModel):
         model = self
         for name in path.split("."):
             field = model._fields.get(name)
-            if field is None or barring(model, field, False):
+            if field is None or barring(model.env, field, False):
                 return False
             if field.comodel_name:
                 model = self.env[field.comodel_name]

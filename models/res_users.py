@@ -67,7 +67,7 @@ class ResUsers(models.Model):
     # refused before
     @api.model
     def _has_field_access(self, field, operation):
-        return super()._has_field_access(field, operation) and barring(self, field, operation == "write") is None
+        return super()._has_field_access(field, operation) and barring(self.env, field, operation == "write") is None
 
     # rests on odoo/addons/base/models/res_users.py, read: turns to sudo for users' own fields
     def read(self, fields=None, load="_classic_read"):

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from datetime import datetime, timezone
 
 import odoo.http
+import odoo.sql_db
 from odoo.modules.registry import Registry
 
 from ..core.call import Door, Operation
@@ -66,6 +67,7 @@ class Exchange:
         "answered",
         "arguments",
         "asked",
+        "barred",
         "bytes",
         "call",
         "closures",
@@ -84,6 +86,7 @@ class Exchange:
         "place",
         "queries",
         "read_only",
+        "reads_only",
         "record_count",
         "record_ids",
         "registry",
@@ -122,7 +125,9 @@ class Exchange:
         self.peer = None
         self.asked = (None, None)  # model and method that the request names, before anything was judged
         self.call = None  # core Call, as it was judged last
+        self.reads_only = False  # the method of `call` only reads, as it is classified; the ORM asks for each value
         self.closures = ()  # what its policies leave of records and fields
+        self.barred = ({}, {})  # reading, writing: id of a field → (field, the closure that closes it or None)
         self.given = ()  # all ids of the records that the call names
         self.shows = False  # what a specification asks for is being read
         self.depth = 0  # of the computations of fields that are under way
@@ -217,11 +222,10 @@ class Exchange:
         """Did it come in by HTTP? Python may call a service itself."""
         return bool(self._environ)
 
-    @property
-    def reads_only(self):
-        """Does the method only read, as it is classified? Asked for each model that it meets."""
-        target = self.call and self.call.target
-        return target is not None and target.operations == _READS
+    def judge(self, call):
+        """From here on it is `call` that is judged and run."""
+        self.call = call
+        self.reads_only = call.target is not None and call.target.operations == _READS
 
     @property
     def is_strict(self):
@@ -290,7 +294,7 @@ def of_cursor(cr):
 
 def working_for(cr):
     """The exchange whose business method runs on `cr` at this moment, or None. Asked by the ORM all the time: cheap."""
-    exchange = getattr(cr, _CURSOR_ATTRIBUTE, None)
+    exchange = cr._api_guard_exchange
     return exchange if exchange is not None and exchange.running else None
 
 
@@ -375,3 +379,5 @@ def _content_length(headers):
 
 def install():
     patch(odoo.http.Application, "__call__", _application_call)
+    # for all cursors: what one does not have, it asks psycopg for, by code that costs more than all our hooks
+    setattr(odoo.sql_db.BaseCursor, _CURSOR_ATTRIBUTE, None)
