@@ -14,7 +14,8 @@ from .call import RPC_DOORS, Call, Kind, Operation, State
 from .lifetime import older_than
 from .operation import LIMITED
 from .policy import Policy
-from .scope import GUARD_MODELS, covered, is_protected
+from .protected import GUARD_MODELS, is_protected
+from .scope import covered
 from .verdict import Allow, Deny, Reason, Verdict
 
 _STATE_REASONS = {

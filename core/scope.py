@@ -12,56 +12,7 @@ from enum import Enum
 
 from .call import Operation, Target
 from .mask import Masker
-
-#: Models through which a caller runs code or changes who may do what. A pattern
-#: never reaches them: a line has to name them in full. Reading them stays within
-#: patterns, except where what is read is a secret or a switch (`_UNREADABLE`).
-PROTECTED_MODELS = frozenset(
-    """
-    base.automation base.import.module base.language.import base.module.uninstall base.module.update
-    base.module.upgrade base.partner.merge.automatic.wizard
-    change.password.own change.password.user change.password.wizard
-    fetchmail.server gamification.goal.definition
-    ir.asset ir.config_parameter ir.cron ir.default ir.embedded.actions ir.filters ir.mail_server
-    ir.model ir.model.access ir.model.data ir.model.fields ir.module.module ir.rule ir.ui.view
-    mail.alias res.company res.company.ldap res.config res.config.settings
-    res.groups res.groups.privilege
-    res.users res.users.apikeys res.users.apikeys.description res.users.identitycheck
-    website.page website.rewrite
-    """.split()
-)
-
-#: Whole families: every action holds expressions that the server evaluates, and what
-#: belongs to models, scheduled actions, users and logins is as good as those themselves.
-_PROTECTED_FAMILIES = ("auth.", "auth_totp.", "ir.actions.", "ir.cron.", "ir.model.", "res.users.")
-
-#: Models that render a template of the caller's, or write under sudo, while they are
-#: merely read or filled in (`onchange`): a pattern grants nothing at all on them. Adapters
-#: mark others of the kind (`Target.renders`).
-RENDERING_MODELS = frozenset(
-    """
-    digest.digest digest.tip mail.compose.message mail.template mail.template.preview mailing.mailing
-    privacy.lookup.wizard privacy.lookup.wizard.line
-    slide.channel.invite sms.composer sms.template sms.template.preview survey.invite
-    """.split()
-)
-
-_UNREADABLE = frozenset({"fetchmail.server", "ir.config_parameter", "ir.mail_server", "res.config.settings"})
-
-#: What API Guard itself is configured by: `decide` bars these to every program,
-#: whatever its policies say, except for reading.
-GUARD_MODELS = frozenset(
-    {
-        "api.credential",
-        "api.door",
-        "api.policy",
-        "api.policy.network",
-        "api.policy.test",
-        "api.scope",
-        "api.scope.line",
-        "api.scope.mask",
-    }
-)
+from .protected import is_protected
 
 
 class FieldMode(str, Enum):
@@ -151,19 +102,6 @@ class ScopeLine:
         if operation is Operation.EXECUTE and not target.model.startswith("/"):
             return target.method in self.methods
         return True
-
-
-def is_protected(model: str, operation: Operation) -> bool:
-    """Must a line name `model` in full before it grants `operation` on it?
-
-    >>> is_protected("ir.cron", Operation.READ), is_protected("ir.cron", Operation.WRITE)
-    (False, True)
-    """
-    if model in RENDERING_MODELS:
-        return True
-    if operation is Operation.READ:
-        return model in _UNREADABLE
-    return model in PROTECTED_MODELS or model in GUARD_MODELS or model.startswith(_PROTECTED_FAMILIES)
 
 
 def covered(target: Target, lines: Iterable[ScopeLine]) -> bool:

@@ -13,7 +13,7 @@ from odoo import api, models
 from odoo.fields import Domain
 
 from ..core.call import Door, Operation
-from ..core.scope import is_protected
+from ..core.protected import is_protected
 from ..seams.exchange import working_for
 from .api_data import barring, closures_of
 

@@ -44,6 +44,10 @@ _DOORS = (
 _RPC = _DOORS[:3]
 _READS = frozenset({Operation.READ})
 
+# For all cursors, wherever this is imported: the ORM's hooks ask it of every cursor, and what one does not have,
+# it asks psycopg for, by code that costs more than all the hooks.
+setattr(odoo.sql_db.BaseCursor, _CURSOR_ATTRIBUTE, None)
+
 
 def door_of(path):
     """Which door does this path or route lead through? None: none that is known by its path."""
@@ -379,5 +383,3 @@ def _content_length(headers):
 
 def install():
     patch(odoo.http.Application, "__call__", _application_call)
-    # for all cursors: what one does not have, it asks psycopg for, by code that costs more than all our hooks
-    setattr(odoo.sql_db.BaseCursor, _CURSOR_ATTRIBUTE, None)

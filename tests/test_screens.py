@@ -8,6 +8,8 @@ from odoo.tests import Form
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL
 
+from ..core.protected import PROTECTED
+
 OPERATIONS = ("read", "write", "create", "unlink")
 # model: what a plain user, an auditor and a manager may do
 RIGHTS = {
@@ -16,6 +18,7 @@ RIGHTS = {
     "api.scope": ("----", "r---", "rwcu"),
     "api.scope.line": ("----", "r---", "rwcu"),
     "api.scope.mask": ("----", "r---", "rwcu"),
+    "api.protected": ("----", "r---", "r---"),
     "api.door": ("r---", "r---", "r---"),
     "api.credential": ("r---", "r---", "rw--"),
     "api.audit.entry": ("r---", "r---", "r---"),
@@ -25,6 +28,7 @@ VIEWS = {
     "api.policy": ("list", "kanban", "form", "search"),
     "api.scope": ("list", "kanban", "form", "search"),
     "api.scope.line": ("form",),
+    "api.protected": ("list", "kanban", "search"),
     "api.credential": ("list", "kanban", "form", "search"),
     "api.audit.entry": ("list", "kanban", "form", "graph", "pivot", "search"),
     "api.policy.test": ("form",),
@@ -305,3 +309,27 @@ class TestScreens(TransactionCase):
         self.policy.mode = "monitor"
         self.assertFalse(programs_use_keys())
         self.assertIn("fa-check-circle", settings.create({}).api_guard_self_check)
+
+
+@tagged("post_install", "-at_install")
+class TestProtected(TransactionCase):
+    def test_every_row_of_the_code_is_shown_with_its_reason(self):
+        rows = self.env["api.protected"].search([])
+        self.assertEqual({row.name for row in rows}, {row.name for row in PROTECTED})
+        self.assertTrue(all(row.reason for row in rows))
+        self.assertEqual({row.name: row.reading for row in rows}, {row.name: row.reading for row in PROTECTED})
+
+    def test_a_row_tells_how_many_models_it_names_and_which_scopes_name_it(self):
+        scope = self.env["api.scope"].create(
+            {"name": "Actions", "line_ids": [Command.create({"model_pattern": "ir.actions.report"})]}
+        )
+        rows = self.env["api.protected"]
+        actions, cron = (rows.search([("name", "=", name)]) for name in ("ir.actions.*", "ir.cron"))
+        self.assertEqual(actions.model_count, sum(name.startswith("ir.actions.") for name in self.env.registry))
+        self.assertEqual(cron.model_count, 1)
+        self.assertIn(scope, actions.scope_ids)
+        self.assertFalse(cron.scope_ids)
+
+    def test_rows_are_grouped_and_ordered(self):
+        groups = self.env["api.protected"]._read_group([], ["danger"], ["__count"])
+        self.assertEqual(sum(count for _danger, count in groups), len(PROTECTED))

@@ -15,8 +15,8 @@ from ...core.explain import restrictions
 from ...core.network import parse_address, parse_network, peer_of
 from ...core.operation import operations_of
 from ...core.policy import Detail, Policy, compile_policy, fingerprint, write_document
+from ...core.protected import GUARD_MODELS
 from ...core.redact import CUT, MAX_TOTAL, REDACTED, blank, redact
-from ...core.scope import GUARD_MODELS
 from ...core.verdict import Allow, Deny
 from .common import DAY, NOW, a_call, a_policy, examples
 

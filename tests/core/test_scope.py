@@ -6,8 +6,11 @@ What follows from it for a call is in `test_decide`.
 from odoo.tests.common import BaseCase
 
 from ...core.call import Operation, Target
-from ...core.scope import GUARD_MODELS, PROTECTED_MODELS, RENDERING_MODELS, ScopeLine, covered, is_protected
+from ...core.protected import GUARD_MODELS, PROTECTED, Danger, is_protected
+from ...core.scope import ScopeLine, covered
 
+PROTECTED_MODELS = {row.name for row in PROTECTED if row.danger is not Danger.RENDERS}
+RENDERING_MODELS = {row.name for row in PROTECTED if row.danger is Danger.RENDERS}
 READ, WRITE, CREATE, EXECUTE = Operation.READ, Operation.WRITE, Operation.CREATE, Operation.EXECUTE
 
 # fmt: off
@@ -106,6 +109,16 @@ class TestScope(BaseCase):
         for operations, expected in (({Operation.AUTHENTICATE}, True), ({Operation.AUTHENTICATE, READ}, False)):
             with self.subTest(expected):
                 self.assertEqual(covered(Target("x", "m", frozenset(operations)), []), expected)
+
+    def test_each_row_stands_once(self):
+        names = [row.name for row in PROTECTED]
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_a_family_is_protected_and_its_name_is_no_prefix_of_others(self):
+        for model, expected in (("ir.cron.trigger", True), ("ir.cronx", False), ("auth.oauth.provider", True)):
+            with self.subTest(model):
+                self.assertEqual(is_protected(model, WRITE), expected)
+                self.assertEqual(any(row.names(model) for row in PROTECTED), expected)
 
     def test_the_guard_and_what_runs_code_are_kept_apart(self):
         self.assertFalse(PROTECTED_MODELS & GUARD_MODELS)

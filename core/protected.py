@@ -1,0 +1,112 @@
+"""Which models does no pattern of a scope reach, and why?
+
+Through these a caller runs code, changes who may do what, or works past its own
+rights. A line has to name them in full. The table is what `is_protected` asks, and
+what administrators read in *API Guard → Protected Models*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .call import Operation
+
+
+class Danger(str, Enum):
+    """Why is a model protected?"""
+
+    CODE = "code"  # holds code or expressions that the server runs
+    RIGHTS = "rights"  # settles who may do what
+    LOGIN = "login"  # settles how people and programs log in
+    SETTINGS = "settings"  # changes how Odoo behaves for everybody
+    SCHEMA = "schema"  # changes models, fields or installed apps
+    SCREENS = "screens"  # changes what everybody's screens and pages show and run
+    MAIL = "mail"  # settles where mail goes, and what it does when it comes in
+    MERGE = "merge"  # changes or deletes records past its caller's rights
+    RENDERS = "renders"  # renders templates or writes under sudo while it is merely read or filled in
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """A model, or a family ("ir.actions.*"). `reading`: not even read by a pattern, for it holds secrets or renders."""
+
+    name: str
+    danger: Danger
+    reading: bool = False
+
+    def names(self, model: str) -> bool:
+        """Is `model` this one, or one of this family?
+
+        >>> Protected("ir.cron.*", Danger.CODE).names("ir.cron.trigger")
+        True
+        """
+        return model.startswith(self.name[:-1]) if self.name.endswith("*") else model == self.name
+
+
+def _rows(danger: Danger, names: str, reading: bool = False) -> tuple[Protected, ...]:
+    return tuple(Protected(name, danger, reading) for name in names.split())
+
+
+#: Reading them stays within patterns, but for those marked `reading`. Adapters mark
+#: models that render beside these (`Target.renders`): addons bring along more of them.
+PROTECTED: tuple[Protected, ...] = (
+    *_rows(
+        Danger.CODE,
+        "base.automation gamification.goal.definition ir.actions.* ir.cron ir.cron.* ir.embedded.actions ir.filters",
+    ),
+    *_rows(Danger.RIGHTS, "ir.model.access ir.rule res.groups res.groups.privilege"),
+    *_rows(
+        Danger.LOGIN,
+        "auth.* auth_totp.* change.password.own change.password.user change.password.wizard res.company.ldap"
+        " res.users res.users.* res.users.apikeys res.users.apikeys.description res.users.identitycheck",
+    ),
+    *_rows(Danger.SETTINGS, "ir.default res.company res.config"),
+    *_rows(Danger.SETTINGS, "ir.config_parameter res.config.settings", reading=True),
+    *_rows(
+        Danger.SCHEMA,
+        "base.import.module base.language.import base.module.uninstall base.module.update base.module.upgrade"
+        " ir.model ir.model.* ir.model.data ir.model.fields ir.module.module",
+    ),
+    *_rows(Danger.SCREENS, "ir.asset ir.ui.view website.page website.rewrite"),
+    *_rows(Danger.MAIL, "mail.alias"),
+    *_rows(Danger.MAIL, "fetchmail.server ir.mail_server", reading=True),
+    *_rows(Danger.MERGE, "base.partner.merge.automatic.wizard"),
+    *_rows(
+        Danger.RENDERS,
+        "digest.digest digest.tip mail.compose.message mail.template mail.template.preview mailing.mailing"
+        " privacy.lookup.wizard privacy.lookup.wizard.line slide.channel.invite sms.composer sms.template"
+        " sms.template.preview survey.invite",
+        reading=True,
+    ),
+)
+
+#: What API Guard itself is configured by: `decide` bars these to every program,
+#: whatever its policies say, except for reading.
+GUARD_MODELS = frozenset(
+    {
+        "api.credential",
+        "api.door",
+        "api.policy",
+        "api.policy.network",
+        "api.policy.test",
+        "api.scope",
+        "api.scope.line",
+        "api.scope.mask",
+    }
+)
+
+_UNREADABLE = frozenset(row.name for row in PROTECTED if row.reading)
+_MODELS = GUARD_MODELS | {row.name for row in PROTECTED if not row.name.endswith("*")}
+_FAMILIES = tuple(row.name[:-1] for row in PROTECTED if row.name.endswith("*"))
+
+
+def is_protected(model: str, operation: Operation) -> bool:
+    """Must a line name `model` in full before it grants `operation` on it?
+
+    >>> is_protected("ir.cron", Operation.READ), is_protected("ir.cron", Operation.WRITE)
+    (False, True)
+    """
+    if operation is Operation.READ:
+        return model in _UNREADABLE
+    return model in _MODELS or model.startswith(_FAMILIES)
