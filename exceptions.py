@@ -10,11 +10,13 @@ class Refused(AccessDenied):
 
     An `AccessDenied`, because that is what Odoo strips of its traceback on every
     transport. The text begins as Odoo's own does, for clients that look for it, and
-    holds the public sentence and the request id, nothing else.
+    holds the public sentence and the request id; `own_words`: and what of the caller's
+    own words was wrong.
     """
 
-    def __init__(self, deny: Deny, request_id: str):
-        super().__init__(f"Access Denied: {deny.reason.sentence} (request {request_id})")
+    def __init__(self, deny: Deny, request_id: str, own_words: str = ""):
+        self.sentence = f"{deny.reason.sentence} {own_words}".strip()
+        super().__init__(f"Access Denied: {self.sentence} (request {request_id})")
         self.deny = deny
         self.request_id = request_id
         self.http_status = deny.reason.status

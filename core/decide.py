@@ -48,6 +48,14 @@ def decide(call: Call, policies: Sequence[Policy]) -> Verdict:
     return Allow(observed)
 
 
+def decide_answer(policies: Sequence[Policy], rows: int) -> Deny | None:
+    """May an answer of so many records go out? None: it may. What has run by then is rolled back."""
+    for policy in policies:
+        if policy.enforced and policy.shape.is_answer_too_large(rows):
+            return Deny(Reason.TOO_LARGE, policy.name)
+    return None
+
+
 def _unconditional(call: Call, policies: Sequence[Policy]) -> Deny | None:
     state = call.credential.state
     if state is not State.ACTIVE:

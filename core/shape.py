@@ -20,6 +20,7 @@ class Shape:
     `body`: bytes of the request. `ids`: records that one call names. `limit`: what it may ask
     for at most, and it has to ask. `leaves`, `depth`: of a domain. `levels`: of a nested
     specification. `values`: records that one call creates or writes with values of their own.
+    `rows`: records that one answer holds, which is known only afterwards.
     """
 
     body: int | None = None
@@ -29,6 +30,7 @@ class Shape:
     depth: int | None = None
     levels: int | None = None
     values: int | None = None
+    rows: int | None = None
 
     def exceeded(self, arguments: Mapping[str, Any], body: int | None, searches: bool) -> str | None:
         """Which kind does the call exceed, or None. `searches`: its method takes a limit, and reads all without one.
@@ -55,6 +57,14 @@ class Shape:
             if greatest is not None and size > greatest:
                 return kind
         return None
+
+    def is_answer_too_large(self, rows: int) -> bool:
+        """Does an answer hold more records than it may?
+
+        >>> Shape(rows=10).is_answer_too_large(11)
+        True
+        """
+        return self.rows is not None and rows > self.rows
 
 
 _UNLIMITED = Shape()

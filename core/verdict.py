@@ -15,6 +15,7 @@ _REJECTED = (401, "invalid_token", "The credential was not accepted.")
 _FORBIDDEN = (403, "not_allowed", "The policy of this credential does not allow this call.")
 _SCOPE = (403, "insufficient_scope", "The scope of this credential does not cover this call.")
 _LARGE = (422, "too_large", "The call is larger than its policy allows.")
+_MALFORMED = (422, "unknown_field", "The values name a field that the model does not have.")
 _LATER = (429, "too_many_failures", "Too many failed attempts. Try again later.")
 _CLOSED = (503, "unavailable", "The call cannot be judged at the moment and was refused.")
 
@@ -62,6 +63,7 @@ class Reason(str, Enum):
     RECORD_HIDDEN = "scope.record_hidden", _SCOPE
     READ_ONLY = "scope.read_only", _SCOPE
     TOO_LARGE = "shape.too_large", _LARGE
+    UNKNOWN_FIELD = "values.unknown_field", _MALFORMED
     GUARD_CONFIGURATION = "scope.guard_configuration", _SCOPE
     # us
     POLICY_UNREADABLE = "guard.policy_unreadable", _CLOSED

@@ -37,9 +37,12 @@ def barring(env, field, written):
     """The first closure that closes the field, or None. Asked for each value that is read: kept for the call."""
     if not (found := closures_of(env, written)):
         return None
-    known = working_for(env.cr).barred[written]
+    exchange = working_for(env.cr)
+    known = exchange.barred[written]
     if id(field) not in known:
         known[id(field)] = field, next((closure for closure in found if closure.bars(field, written)), None)
+        if not written and known[id(field)][1] is None and field.type not in ("one2many", "many2many"):
+            exchange.opened.add(id(field))
     return known[id(field)][1]
 
 
@@ -70,7 +73,7 @@ class ApiData(models.AbstractModel):
         restrict = restricting(policies)
         exchange.scoped = any(policy.scopes is not None and policy.enforced for policy in policies)
         exchange.closures = closures(exchange.registry, restrict) if restrict else ()
-        exchange.barred = ({}, {})
+        exchange.barred, exchange.opened = ({}, {}), set()
         exchange.read_only = any(policy.read_only and policy.enforced for policy in policies)
         sets = [policy.companies for policy in restrict if policy.companies is not None]
         exchange.companies = frozenset.intersection(*sets) if sets else None

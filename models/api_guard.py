@@ -28,7 +28,7 @@ from odoo.modules.registry import Registry
 from psycopg2.errors import ReadOnlySqlTransaction
 
 from ..core.call import Call, Door, Kind, Operation, Target
-from ..core.decide import decide
+from ..core.decide import decide, decide_answer
 from ..core.network import parse_network
 from ..core.operation import operations_of
 from ..core.policy import Detail, least_detail
@@ -40,9 +40,10 @@ from ..seams.beside import beside
 from ..seams.exchange import Exchange, bind, of_cursor, working_for
 from ..seams.read_only import read_only
 from .api_audit_entry import ApiAuditEntry
-from .api_recorder import bounded_ids
-from .commands import operations_in
+from .api_recorder import bounded_ids, rows_of
+from .commands import contents_of
 
+_MAX_NAMES, _MAX_NAME = 5, 64  # of unknown fields that an answer tells
 AUTHENTICATE = Target("", "authenticate", frozenset({Operation.AUTHENTICATE}))
 
 
@@ -234,7 +235,9 @@ class ApiGuard(models.AbstractModel):
         exchange.interrupted = True
         if not exchange.deferred:
             cls._recorder(exchange)._finish(exchange)
-        raise Refused(told or verdict, exchange.request_id)
+        told = told or verdict
+        own_words = f"({exchange.place})" if told.reason is Reason.UNKNOWN_FIELD else ""
+        raise Refused(told, exchange.request_id, own_words)
 
     @classmethod
     def _authorize(cls, exchange, cr, target, arguments, record_ids):
@@ -246,13 +249,9 @@ class ApiGuard(models.AbstractModel):
         exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
         exchange.given = _ids(record_ids)
         verdict = cls._judge(exchange, exchange.identity, target, arguments)
-        nested = operations_in(exchange.registry, target.model, target.method, arguments or {})
-        if isinstance(verdict, Allow) and nested:
-            for model, operation in sorted(nested):
-                if denied := cls._judge_nested(exchange, model, operation):
-                    exchange.verdict, exchange.place = denied, f"{model}: {operation.value}"
-                    verdict = denied
-                    break
+        if isinstance(verdict, Allow):
+            contents = contents_of(exchange.registry, target.model, target.method, arguments or {})
+            verdict = cls._judge_contents(exchange, contents) or verdict
         cls._require(exchange, verdict)
         exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)
@@ -285,6 +284,21 @@ class ApiGuard(models.AbstractModel):
             raise cls._refused_inside(exchange, Deny(Reason.GUARD_CONFIGURATION))
 
     @classmethod
+    def _judge_contents(cls, exchange, contents):
+        """The refusal of what the values of a call hold, or None."""
+        for model, operation in sorted(contents.operations):
+            if denied := cls._judge_nested(exchange, model, operation):
+                exchange.verdict, exchange.place = denied, f"{model}: {operation.value}"
+                return denied
+        # without a scope Odoo's own answer stands: some models take names that are no fields
+        scoped = (policy for policy in exchange.identity.policies if policy.scopes is not None and policy.enforced)
+        if not contents.unknown or (policy := next(scoped, None)) is None:
+            return None
+        names = [f"{model}.{ascii(name)[1:-1][:_MAX_NAME]}" for model, name in sorted(contents.unknown)[:_MAX_NAMES]]
+        exchange.verdict, exchange.place = Deny(Reason.UNKNOWN_FIELD, policy.name), ", ".join(names)
+        return exchange.verdict
+
+    @classmethod
     def _judge_nested(cls, exchange, model, operation):
         """The refusal of what a running method does to another model by its caller's rights, or None."""
         place = (model, operation)
@@ -310,6 +324,8 @@ class ApiGuard(models.AbstractModel):
             except ReadOnlySqlTransaction as error:
                 raise cls._refused_inside(exchange, cls._read_only_deny(exchange)) from error
         exchange.verdict = verdict
+        if denied := decide_answer(exchange.identity.policies, rows_of(result)):
+            raise cls._refused_inside(exchange, denied)
         return result
 
     @classmethod

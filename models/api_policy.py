@@ -24,6 +24,7 @@ SHAPE = {
     "max_leaves": ("leaves", 1),
     "max_depth": ("depth", 1),
     "max_levels": ("levels", 1),
+    "max_rows": ("rows", 1),
 }
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -95,6 +96,9 @@ class ApiPolicy(models.Model):
     max_leaves = fields.Integer("Conditions of a domain", help="0: no limit.")
     max_depth = fields.Integer("Nesting of a domain", help="0: no limit.")
     max_levels = fields.Integer("Levels of a nested specification", help="0: no limit.")
+    max_rows = fields.Integer(
+        "Records returned", help="A longer answer is refused, and what the call did is undone. 0: no limit."
+    )
     is_selectable = fields.Boolean("Users may choose it", help="Offered to users in the New API Key dialog.")
     group_ids = fields.Many2many(
         "res.groups",

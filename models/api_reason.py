@@ -59,6 +59,13 @@ class ApiReason(models.AbstractModel):
                     "it names or asks for. Let the program ask in smaller parts, or raise the size."
                 ),
             ),
+            Reason.UNKNOWN_FIELD: (
+                self.env._("Unknown field"),
+                self.env._(
+                    "The values name fields that the model does not have. Correct their names in the program, or "
+                    "install the app that brings them."
+                ),
+            ),
             Reason.KEY_REVOKED: (
                 self.env._("Revoked key"),
                 self.env._(

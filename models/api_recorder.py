@@ -43,7 +43,7 @@ class ApiRecorder(models.AbstractModel):
             return
         if isinstance(result, models.BaseModel):
             result = result.ids
-        exchange.rows = len(result) if isinstance(result, (list, tuple, dict)) else int(result is not None)
+        exchange.rows = rows_of(result)
         if method in ("create", "name_create", "copy", "web_save"):
             created = result if isinstance(result, (list, tuple)) else [result]
             ids = [item["id"] if isinstance(item, dict) and "id" in item else item for item in created]
@@ -194,6 +194,16 @@ class ApiRecorder(models.AbstractModel):
             if identity.unchecked_hash and exchange.secrets:
                 credentials._write_check(cr, identity.credential_id, exchange.secrets[0], identity.unchecked_hash)
         cls._last_used[slot] = now
+
+
+def rows_of(result):
+    """How many records does an answer hold? A page of them comes with its length beside."""
+    if isinstance(result, Response):
+        return 0
+    if isinstance(result, dict):
+        records = next((result[name] for name in ("records", "groups") if name in result), None)
+        return len(records) if isinstance(records, (list, tuple)) else 1
+    return len(result) if isinstance(result, (list, tuple, models.BaseModel)) else int(result is not None)
 
 
 def _only_reads(exchange):

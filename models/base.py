@@ -40,7 +40,7 @@ class Base(models.AbstractModel):
     def _has_field_access(self, field, operation):
         allowed = super()._has_field_access(field, operation)
         exchange = working_for(self.env.cr)
-        if exchange is None or not allowed:
+        if exchange is None or not allowed or (operation == "read" and id(field) in exchange.opened):
             return allowed
         if exchange.closures and barring(self.env, field, operation == "write"):
             return False

@@ -1,7 +1,10 @@
 """What do the values of a call do to other models? The commands of its relational fields say it.
 
 `{"child_ids": [(0, 0, {"name": "Ada"}), (2, 7)]}` creates and deletes contacts through another.
+Fields that a model does not have are found on the same way.
 """
+
+from typing import NamedTuple
 
 from ..core.call import Operation
 
@@ -9,12 +12,19 @@ _CREATE, _UPDATE, _DELETE, _UNLINK, _LINK, _CLEAR, _SET = range(7)
 _MAX_DEPTH = 30
 
 
-def operations_in(registry, model, method, arguments):
-    """All (model, operation) that the relational commands among the arguments ask for."""
-    found = set()
+class Contents(NamedTuple):
+    """What the values of a call hold: {(model, operation)} of their commands, {(model, name)} of unknown fields."""
+
+    operations: set
+    unknown: set
+
+
+def contents_of(registry, model, method, arguments):
+    """What do the values among the arguments of this call hold?"""
+    found = Contents(set(), set())
     if method == "load":
         for path in _listed(arguments.get("fields")):
-            _imported(registry, model, path, found)
+            _imported(registry, model, path, found.operations)
     elif method in ("create", "write", "web_save", "web_save_multi", "copy"):
         for name in ("vals_list", "vals", "default"):
             for values in _listed(arguments.get(name)):
@@ -41,6 +51,8 @@ def _collect(registry, model, values, found, depth):
         return
     for name, commands in values.items():
         field = registry[model]._fields.get(name)
+        if field is None:
+            found.unknown.add((model, str(name)))
         if field is None or field.type not in ("one2many", "many2many"):
             continue
         for command in commands if isinstance(commands, (list, tuple)) else ():
@@ -51,12 +63,12 @@ def _collect(registry, model, values, found, depth):
 def _command(registry, field, command, found, depth):
     code, model = command[0], field.comodel_name
     if code == _CREATE:
-        found.add((model, Operation.CREATE))
+        found.operations.add((model, Operation.CREATE))
     elif code == _UPDATE:
-        found.add((model, Operation.WRITE))
+        found.operations.add((model, Operation.WRITE))
     elif code == _DELETE:
-        found.add((model, Operation.UNLINK))
+        found.operations.add((model, Operation.UNLINK))
     elif field.type == "one2many":  # taking a line from one record, or giving it to another, writes the line
-        found.add((model, Operation.WRITE))
+        found.operations.add((model, Operation.WRITE))
     if code in (_CREATE, _UPDATE) and len(command) > 2:
         _collect(registry, model, command[2], found, depth + 1)

@@ -155,7 +155,7 @@ def error_body(error, exchange):
     """The JSON that describes `error`: Odoo's own members, without the traceback; ours only in our own refusals."""
     message = public_message(error, exchange.request_id)
     if isinstance(error, Refused):
-        return _refusal_body(error.deny.reason, exchange.request_id)
+        return _refusal_body(error.deny.reason, exchange.request_id, error.sentence)
     if isinstance(error, HTTPException):
         return _body(_class_name(error), message, [message, error.code])
     if isinstance(error, (UserError, RedirectWarning)) or _names_a_field(error):
@@ -163,9 +163,10 @@ def error_body(error, exchange):
     return _body("builtins.Exception", message, [message])
 
 
-def _refusal_body(reason, request_id):
+def _refusal_body(reason, request_id, sentence=None):
     name = "werkzeug.exceptions.Unauthorized" if reason.status == 401 else _ACCESS_DENIED
-    body = _body(name, reason.sentence, [reason.sentence])
+    sentence = sentence or reason.sentence
+    body = _body(name, sentence, [sentence])
     return body | {"error": reason.public_code, "request_id": request_id}
 
 

@@ -86,6 +86,7 @@ class Exchange:
         "identity",
         "interrupted",
         "nested",
+        "opened",
         "peer",
         "place",
         "queries",
@@ -132,6 +133,7 @@ class Exchange:
         self.reads_only = False  # the method of `call` only reads, as it is classified; the ORM asks for each value
         self.closures = ()  # what its policies leave of records and fields
         self.barred = ({}, {})  # reading, writing: id of a field → (field, the closure that closes it or None)
+        self.opened = set()  # ids of those fields of `barred` that may be read, whatever the moment
         self.given = ()  # all ids of the records that the call names
         self.shows = False  # what a specification asks for is being read
         self.depth = 0  # of the computations of fields that are under way

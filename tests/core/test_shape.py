@@ -46,6 +46,11 @@ class TestShape(BaseCase):
             with self.subTest(limits=limits, arguments=arguments):
                 self.assertEqual(Shape(**limits).exceeded(arguments, body, searches), expected)
 
+    def test_an_answer_is_as_long_as_its_rows(self):
+        for limits, rows, expected in (({}, 10**6, False), ({"rows": 2}, 2, False), ({"rows": 2}, 3, True)):
+            with self.subTest(limits=limits, rows=rows):
+                self.assertEqual(Shape(**limits).is_answer_too_large(rows), expected)
+
     def test_bottomless_nesting_is_measured_and_does_not_break(self):
         domain, levels = [], {}
         for _ in range(5000):

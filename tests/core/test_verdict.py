@@ -28,6 +28,7 @@ CATALOGUE = {
     "scope.record_hidden":          (403, "insufficient_scope"),
     "scope.read_only":              (403, "insufficient_scope"),
     "shape.too_large":              (422, "too_large"),
+    "values.unknown_field":         (422, "unknown_field"),
     "scope.guard_configuration":    (403, "insufficient_scope"),
     "guard.policy_unreadable":      (503, "unavailable"),
 }
@@ -35,13 +36,15 @@ SENTENCES = {
     "invalid_token":      "The credential was not accepted.",
     "not_allowed":        "The policy of this credential does not allow this call.",
     "insufficient_scope": "The scope of this credential does not cover this call.",
+    "unknown_field":      "The values name a field that the model does not have.",
     "too_large":          "The call is larger than its policy allows.",
     "too_many_failures":  "Too many failed attempts. Try again later.",
     "unavailable":        "The call cannot be judged at the moment and was refused.",
 }
 # fmt: on
 #: What a caller may know: its own call's size, its own failures.
-OPEN = {"credential.too_many_failures", "guard.policy_unreadable", "scope.not_covered", "shape.too_large"}
+OPEN = {"credential.too_many_failures", "guard.policy_unreadable", "scope.not_covered", "shape.too_large",
+        "values.unknown_field"}
 
 
 class TestVerdict(BaseCase):

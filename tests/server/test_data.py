@@ -381,6 +381,54 @@ def test_calls_within_the_sizes_pass(door, world, call):
     assert len(execute(caller, "res.partner", "read", [row["id"] for row in rows[:2]], fields=["name"]).value) == 2
 
 
+@every_door
+@pytest.mark.parametrize(("method", "arguments"), [
+    ("search_read", {"domain": [], "fields": ["name"]}),
+    ("search", {"domain": []}),
+    ("web_search_read", {"domain": [], "specification": {"name": {}}}),
+    ("create", {"vals_list": [{"name": "One", "ref": "returned"}] * 4}),
+])
+def test_an_answer_with_too_many_records_is_refused_and_undone(door, world, call, method, arguments):
+    answer = EXECUTE[door](call(world.key(max_rows=3)), "res.partner", method, None, **arguments)
+    assert answer.sentence == "The call is larger than its policy allows.", answer.body[:300]
+    assert world.entry(answer)["reason"] == "shape.too_large"
+    assert not world.rows("SELECT id FROM res_partner WHERE ref = 'returned'")
+
+
+@every_door
+def test_an_answer_with_few_records_and_many_members_passes(door, world, call):
+    caller = call(world.key(max_rows=3))
+    assert len(value(world, EXECUTE[door](caller, "res.partner", "search", None, domain=[], limit=3))) == 3
+    assert len(value(world, EXECUTE[door](caller, "res.partner", "fields_get", None))) > 3
+
+
+@every_door
+@pytest.mark.parametrize("values", [
+    {"name": "Unknown", "phon": "1"},
+    {"name": "Unknown", "child_ids": [[0, 0, {"name": "Unknown", "phon": "1"}]]},
+], ids=["own", "nested"])
+def test_unknown_fields_are_named_and_nothing_runs(door, world, call, values):
+    caller = call(world.key(scope={"res.partner": ("read write create", {})}))
+    answer = EXECUTE[door](caller, "res.partner", "create", None, vals_list=[values])
+    assert "does not have. (res.partner.phon)" in answer.body.decode(), answer.body[:500]
+    assert world.entry(answer)["reason"] == "values.unknown_field"
+    assert world.entry(answer)["error_message"] == "res.partner.phon"
+    assert not world.rows("SELECT id FROM res_partner WHERE name = 'Unknown'")
+    if door == "json2":
+        assert answer.status == 422
+
+
+def test_unknown_names_are_told_in_ascii_and_in_bounds(world, call):
+    caller = call(world.key(scope={"res.partner": ("read write create", {})}))
+    strange = {f"\x00<b>é{number}" + "x" * 500: 1 for number in range(50)}
+    printable = {name.replace("\x00", ""): 1 for name in strange}
+    answer = xmlrpc_2(caller, "res.partner", "create", [{"name": "x", **printable}])
+    assert len(answer.body) < 2000, answer.body
+    answer = json2(caller, "res.partner", "create", None, vals_list=[{"name": "x", **strange}])
+    assert answer.status == 422 and len(answer.body) < 2000
+    assert answer.body.isascii()
+
+
 # ------------------------------------------------------------------------------ what applies
 
 
