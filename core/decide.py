@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from .call import RPC_DOORS, Call, Kind, Operation, State
 from .lifetime import older_than
+from .markup import OnActive
 from .operation import LIMITED
 from .policy import Policy
 from .protected import GUARD_MODELS, is_protected
@@ -54,6 +55,19 @@ def decide_answer(policies: Sequence[Policy], rows: int) -> Deny | None:
         if policy.enforced and policy.shape.is_answer_too_large(rows):
             return Deny(Reason.TOO_LARGE, policy.name)
     return None
+
+
+def decide_active(policies: Sequence[Policy], verdict: Allow) -> Verdict:
+    """What becomes of an allowed call that brings active HTML into plain text? A flag is an observation."""
+    observed = verdict.observed
+    for policy in policies:
+        if policy.on_active is None:
+            continue
+        deny = Deny(Reason.ACTIVE_HTML, policy.name)
+        if policy.enforced and policy.on_active is OnActive.REFUSE:
+            return deny
+        observed = observed or deny
+    return Allow(observed)
 
 
 def _unconditional(call: Call, policies: Sequence[Policy]) -> Deny | None:

@@ -41,7 +41,7 @@ def restrictions(policies: Sequence[Policy]) -> list[Restriction]:
 
 SECTIONS = (
     "unreadable", "password", "allow", "deny", "doors", "age", "idle", "window", "read_only", "scope", "companies",
-    "shape", "detail",
+    "shape", "on_active", "detail",
 )  # fmt: skip
 
 
@@ -63,6 +63,7 @@ def _sections(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
         "scope": None if policy.scopes is None else map(_line, policy.scopes),
         "companies": None if policy.companies is None else map(str, sorted(policy.companies)),
         "shape": _shape(policy) or None,
+        "on_active": None if policy.on_active is None else [policy.on_active.value],
         "detail": None if policy.detail is None else [policy.detail.value],
     }
     for section, values in lists.items():

@@ -20,6 +20,7 @@ import pytz
 
 from .call import Door, Operation
 from .lifetime import Window
+from .markup import OnActive
 from .mask import Masker
 from .network import NetworkRules, parse_network
 from .scope import ALL_FIELDS, FieldMode, FieldRule, ScopeLine
@@ -60,6 +61,7 @@ class Policy:
     read_only: bool = False
     companies: frozenset[int] | None = None
     shape: Shape = field(default_factory=Shape)
+    on_active: OnActive | None = None
     mark: str = field(default="", compare=False)  # the fingerprint of the document it was compiled from
     readable: bool = True
 
@@ -112,6 +114,7 @@ def compile_policy(document: str) -> Policy:
             read_only=_typed(content.pop("read_only", False), bool),
             companies=_companies(content.pop("companies", None)),
             shape=_shape(content.pop("shape", {})),
+            on_active=_on_active(content.pop("on_active", None)),
             mark=fingerprint(document),
         )
     except (AttributeError, KeyError, TypeError, ValueError, pytz.UnknownTimeZoneError) as error:
@@ -193,6 +196,10 @@ def _companies(ids: list[int] | None) -> frozenset[int] | None:
 
 def _shape(content: dict[str, int]) -> Shape:
     return Shape(**{name: _within(value, 1, 2**31 - 1) for name, value in _typed(content, dict).items()})
+
+
+def _on_active(value: str | None) -> OnActive | None:
+    return None if value is None else OnActive(value)
 
 
 def _days(value: int | None) -> int | None:

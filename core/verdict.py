@@ -16,6 +16,7 @@ _FORBIDDEN = (403, "not_allowed", "The policy of this credential does not allow 
 _SCOPE = (403, "insufficient_scope", "The scope of this credential does not cover this call.")
 _LARGE = (422, "too_large", "The call is larger than its policy allows.")
 _MALFORMED = (422, "unknown_field", "The values name a field that the model does not have.")
+_ACTIVE = (422, "active_html", "A plain text of the call holds active HTML.")
 _LATER = (429, "too_many_failures", "Too many failed attempts. Try again later.")
 _CLOSED = (503, "unavailable", "The call cannot be judged at the moment and was refused.")
 
@@ -63,6 +64,7 @@ class Reason(str, Enum):
     RECORD_HIDDEN = "scope.record_hidden", _SCOPE
     READ_ONLY = "scope.read_only", _SCOPE
     TOO_LARGE = "shape.too_large", _LARGE
+    ACTIVE_HTML = "values.active_html", _ACTIVE
     UNKNOWN_FIELD = "values.unknown_field", _MALFORMED
     GUARD_CONFIGURATION = "scope.guard_configuration", _SCOPE
     # us

@@ -194,6 +194,7 @@ class ApiCredential(models.Model):
             "scope": self.env._("Only these models and operations"),
             "companies": self.env._("Only in these companies"),
             "shape": self.env._("Greatest size of a call"),
+            "on_active": self.env._("Active HTML in plain texts"),
             "detail": self.env._("Arguments kept in the log"),
         }
 

@@ -28,7 +28,8 @@ from odoo.modules.registry import Registry
 from psycopg2.errors import ReadOnlySqlTransaction
 
 from ..core.call import Call, Door, Kind, Operation, Target
-from ..core.decide import decide, decide_answer
+from ..core.decide import decide, decide_active, decide_answer
+from ..core.markup import is_active
 from ..core.network import parse_network
 from ..core.operation import operations_of
 from ..core.policy import Detail, least_detail
@@ -43,6 +44,7 @@ from .api_audit_entry import ApiAuditEntry
 from .api_recorder import bounded_ids, rows_of
 from .commands import contents_of
 
+_OWN_WORDS = frozenset({Reason.UNKNOWN_FIELD, Reason.ACTIVE_HTML})  # what they met, the caller itself has said
 _MAX_NAMES, _MAX_NAME = 5, 64  # of unknown fields that an answer tells
 AUTHENTICATE = Target("", "authenticate", frozenset({Operation.AUTHENTICATE}))
 
@@ -236,7 +238,7 @@ class ApiGuard(models.AbstractModel):
         if not exchange.deferred:
             cls._recorder(exchange)._finish(exchange)
         told = told or verdict
-        own_words = f"({exchange.place})" if told.reason is Reason.UNKNOWN_FIELD else ""
+        own_words = f"({exchange.place})" if told.reason in _OWN_WORDS else ""
         raise Refused(told, exchange.request_id, own_words)
 
     @classmethod
@@ -251,7 +253,7 @@ class ApiGuard(models.AbstractModel):
         verdict = cls._judge(exchange, exchange.identity, target, arguments)
         if isinstance(verdict, Allow):
             contents = contents_of(exchange.registry, target.model, target.method, arguments or {})
-            verdict = cls._judge_contents(exchange, contents) or verdict
+            verdict = exchange.verdict = cls._judge_contents(exchange, contents, verdict)
         cls._require(exchange, verdict)
         exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)
@@ -284,19 +286,24 @@ class ApiGuard(models.AbstractModel):
             raise cls._refused_inside(exchange, Deny(Reason.GUARD_CONFIGURATION))
 
     @classmethod
-    def _judge_contents(cls, exchange, contents):
-        """The refusal of what the values of a call hold, or None."""
+    def _judge_contents(cls, exchange, contents, verdict):
+        """The verdict on an allowed call, its values considered."""
         for model, operation in sorted(contents.operations):
             if denied := cls._judge_nested(exchange, model, operation):
-                exchange.verdict, exchange.place = denied, f"{model}: {operation.value}"
+                exchange.place = f"{model}: {operation.value}"
                 return denied
         # without a scope Odoo's own answer stands: some models take names that are no fields
         scoped = (policy for policy in exchange.identity.policies if policy.scopes is not None and policy.enforced)
-        if not contents.unknown or (policy := next(scoped, None)) is None:
-            return None
-        names = [f"{model}.{ascii(name)[1:-1][:_MAX_NAME]}" for model, name in sorted(contents.unknown)[:_MAX_NAMES]]
-        exchange.verdict, exchange.place = Deny(Reason.UNKNOWN_FIELD, policy.name), ", ".join(names)
-        return exchange.verdict
+        if contents.unknown and (policy := next(scoped, None)) is not None:
+            unknown = sorted(contents.unknown)[:_MAX_NAMES]
+            exchange.place = ", ".join(f"{model}.{ascii(name)[1:-1][:_MAX_NAME]}" for model, name in unknown)
+            return Deny(Reason.UNKNOWN_FIELD, policy.name)
+        if contents.texts and any(policy.on_active for policy in exchange.identity.policies):
+            active = next((f"{model}.{name}" for model, name, text in contents.texts if is_active(text)), None)
+            if active:
+                exchange.place = active
+                return decide_active(exchange.identity.policies, verdict)
+        return verdict
 
     @classmethod
     def _judge_nested(cls, exchange, model, operation):

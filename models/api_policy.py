@@ -99,6 +99,11 @@ class ApiPolicy(models.Model):
     max_rows = fields.Integer(
         "Records returned", help="A longer answer is refused, and what the call did is undone. 0: no limit."
     )
+    on_active = fields.Selection(
+        [("flag", "Noted in the log"), ("refuse", "Refused")],
+        "Active HTML in plain texts",
+        help="Scripts, event handlers and the like in names and other plain texts. Empty: taken as they are.",
+    )
     is_selectable = fields.Boolean("Users may choose it", help="Offered to users in the New API Key dialog.")
     group_ids = fields.Many2many(
         "res.groups",
@@ -143,6 +148,7 @@ class ApiPolicy(models.Model):
         "read_only",
         "company_ids",
         *SHAPE,
+        "on_active",
     )
     def _compute_document(self):
         for policy in self:
@@ -161,6 +167,7 @@ class ApiPolicy(models.Model):
             "refuse_passwords": self.refuse_passwords,
             "detail": self.argument_detail,
             "read_only": self.read_only,
+            "on_active": self.on_active,
             "companies": sorted(self.sudo().company_ids.ids),
             "shape": {kind: self[name] * unit for name, (kind, unit) in SHAPE.items() if self[name] > 0},
         }

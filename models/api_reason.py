@@ -59,6 +59,13 @@ class ApiReason(models.AbstractModel):
                     "it names or asks for. Let the program ask in smaller parts, or raise the size."
                 ),
             ),
+            Reason.ACTIVE_HTML: (
+                self.env._("Active HTML in a plain text"),
+                self.env._(
+                    "A name or another plain text holds a script, an event handler or the like. If the program means "
+                    "no harm, let it send text; or let the policy take such texts."
+                ),
+            ),
             Reason.UNKNOWN_FIELD: (
                 self.env._("Unknown field"),
                 self.env._(

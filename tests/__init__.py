@@ -9,6 +9,7 @@ from .core import test_data
 from .core import test_decide
 from .core import test_explain
 from .core import test_lifetime
+from .core import test_markup
 from .core import test_mask
 from .core import test_network
 from .core import test_operation

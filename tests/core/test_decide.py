@@ -465,8 +465,8 @@ class TestOrder(BaseCase):
     def test_every_section_of_a_policy_is_asked_by_a_check(self):
         # A section that no check reads would be a restriction in name only.
         asked = {section for _reason, section in ORDER} - {"refuse_passwords"} | {"refuses_passwords"}
-        # held to in the ORM, on what a method does
-        no_restriction = {"name", "enforced", "readable", "detail", "mark", "companies"}
+        # held to in the ORM, on what a method does; `on_active` by `decide_active`, which is told of the texts
+        no_restriction = {"name", "enforced", "readable", "detail", "mark", "companies", "on_active"}
         self.assertEqual({field.name for field in dataclasses.fields(Policy)}, asked | no_restriction)
 
     def test_a_state_without_a_reason_cannot_be_added_unseen(self):

@@ -21,6 +21,7 @@ FULL = a_policy(
     read_only=True,
     companies=[3, 1],
     shape={"limit": 100, "body": 1024},
+    on_active="refuse",
 )
 TOLD = [
     ("password", ()),
@@ -34,6 +35,7 @@ TOLD = [
     ("scope", ("sale.*: read, write", "sale.order: execute (a, b)")),
     ("companies", ("1", "3")),
     ("shape", ("body 1024", "limit 100")),
+    ("on_active", ("refuse",)),
     ("detail", ("names",)),
 ]
 

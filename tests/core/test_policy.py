@@ -8,6 +8,7 @@ from odoo.tests.common import BaseCase
 
 from ...core.call import Door, Operation
 from ...core.lifetime import Window
+from ...core.markup import OnActive
 from ...core.mask import Masker
 from ...core.network import NetworkRules
 from ...core.policy import Detail, Policy, compile_policy, fingerprint, least_detail, write_document
@@ -48,6 +49,7 @@ SECTIONS = [
     ("refuse_passwords", False, {"refuses_passwords": False}),
     ("refuse_passwords", True, {"refuses_passwords": True}),
     ("read_only", True, {"read_only": True}),
+    ("on_active", "flag", {"on_active": OnActive.FLAG}),
     ("companies", None, {"companies": None}),
     ("companies", [2, 1, 2], {"companies": frozenset({1, 2})}),
     ("companies", [], {"companies": frozenset()}),
@@ -86,7 +88,8 @@ UNREADABLE = [
     ("window", {**WINDOW, "zone": "Europe/Atlantis"}), ("window", {**WINDOW, "zone": None}),
     ("window", {**WINDOW, "zone": 1}),
     ("refuse_passwords", None), ("refuse_passwords", 1), ("refuse_passwords", "no"),
-    ("read_only", None), ("read_only", 1), ("companies", [0]), ("companies", "1"), ("companies", [True]),
+    ("read_only", None), ("read_only", 1),
+    ("on_active", "x"), ("on_active", True), ("companies", [0]), ("companies", "1"), ("companies", [True]),
     ("shape", []), ("shape", {"ids": 0}), ("shape", {"ids": "5"}), ("shape", {"size": 5}), ("shape", {"ids": None}),
     ("detail", ""), ("detail", "all"), ("detail", []),
     ("limits", []), ("Doors", ["json2"]), ("", None),

@@ -28,6 +28,7 @@ CATALOGUE = {
     "scope.record_hidden":          (403, "insufficient_scope"),
     "scope.read_only":              (403, "insufficient_scope"),
     "shape.too_large":              (422, "too_large"),
+    "values.active_html":           (422, "active_html"),
     "values.unknown_field":         (422, "unknown_field"),
     "scope.guard_configuration":    (403, "insufficient_scope"),
     "guard.policy_unreadable":      (503, "unavailable"),
@@ -36,6 +37,7 @@ SENTENCES = {
     "invalid_token":      "The credential was not accepted.",
     "not_allowed":        "The policy of this credential does not allow this call.",
     "insufficient_scope": "The scope of this credential does not cover this call.",
+    "active_html":        "A plain text of the call holds active HTML.",
     "unknown_field":      "The values name a field that the model does not have.",
     "too_large":          "The call is larger than its policy allows.",
     "too_many_failures":  "Too many failed attempts. Try again later.",
@@ -44,7 +46,7 @@ SENTENCES = {
 # fmt: on
 #: What a caller may know: its own call's size, its own failures.
 OPEN = {"credential.too_many_failures", "guard.policy_unreadable", "scope.not_covered", "shape.too_large",
-        "values.unknown_field"}
+        "values.unknown_field", "values.active_html"}
 
 
 class TestVerdict(BaseCase):

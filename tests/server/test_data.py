@@ -429,6 +429,36 @@ def test_unknown_names_are_told_in_ascii_and_in_bounds(world, call):
     assert answer.body.isascii()
 
 
+ATTACK = "<img src=x onerror=alert(1)>"
+
+
+@every_door
+@pytest.mark.parametrize(("method", "arguments"), [
+    ("create", {"vals_list": [{"name": ATTACK}]}),
+    ("create", {"vals_list": [{"name": "Active", "child_ids": [[0, 0, {"name": ATTACK}]]}]}),
+    ("name_create", {"name": ATTACK}),
+    ("load", {"fields": ["name"], "data": [[ATTACK]]}),
+], ids=["create", "nested", "name_create", "load"])
+def test_active_html_in_plain_texts_is_refused_by_policy(door, world, call, method, arguments):
+    answer = EXECUTE[door](call(world.key(on_active="refuse")), "res.partner", method, None, **arguments)
+    assert answer.sentence == "A plain text of the call holds active HTML. (res.partner.name)", answer.body[:300]
+    assert world.entry(answer)["reason"] == "values.active_html"
+    assert not world.rows("SELECT id FROM res_partner WHERE position('onerror' in name) > 0")
+
+
+@every_door
+def test_active_html_is_flagged_by_policy_and_html_fields_are_odoos(door, world, call):
+    caller = call(world.key(on_active="flag"))
+    answer = EXECUTE[door](caller, "res.partner", "create", None, vals_list=[{"name": "<svg onload=1>", "ref": "flag"}])
+    [created] = value(world, answer)
+    entry = world.entry(answer)
+    assert (entry["outcome"], entry["reason"]) == ("allowed", "values.active_html")
+    world.web.call("res.partner", "unlink", [created])
+    answer = EXECUTE[door](call(world.key(on_active="refuse")), "res.partner", "create", None, vals_list=[
+        {"name": "A < B <ada@example.com>", "comment": "<p onclick='x'>Odoo cleans it</p>"}])
+    world.web.call("res.partner", "unlink", value(world, answer))
+
+
 # ------------------------------------------------------------------------------ what applies
 
 
