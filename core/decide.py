@@ -49,25 +49,26 @@ def decide(call: Call, policies: Sequence[Policy]) -> Verdict:
     return Allow(observed)
 
 
-def decide_answer(policies: Sequence[Policy], rows: int) -> Deny | None:
-    """May an answer of so many records go out? None: it may. What has run by then is rolled back."""
-    for policy in policies:
-        if policy.enforced and policy.shape.is_answer_too_large(rows):
-            return Deny(Reason.TOO_LARGE, policy.name)
-    return None
+def decide_answer(policies: Sequence[Policy], rows: int, verdict: Allow) -> Verdict:
+    """What becomes of an allowed call whose answer holds so many records? What has run is undone if it is refused."""
+    exceeded = [policy for policy in policies if policy.shape.is_answer_too_large(rows)]
+    return _afterwards(verdict, Reason.TOO_LARGE, exceeded, [policy for policy in exceeded if policy.enforced])
 
 
 def decide_active(policies: Sequence[Policy], verdict: Allow) -> Verdict:
     """What becomes of an allowed call that brings active HTML into plain text? A flag is an observation."""
-    observed = verdict.observed
-    for policy in policies:
-        if policy.on_active is None:
-            continue
-        deny = Deny(Reason.ACTIVE_HTML, policy.name)
-        if policy.enforced and policy.on_active is OnActive.REFUSE:
-            return deny
-        observed = observed or deny
-    return Allow(observed)
+    minding = [policy for policy in policies if policy.on_active is not None]
+    refusing = [policy for policy in minding if policy.enforced and policy.on_active is OnActive.REFUSE]
+    return _afterwards(verdict, Reason.ACTIVE_HTML, minding, refusing)
+
+
+def _afterwards(verdict: Allow, reason: Reason, minding: Sequence[Policy], refusing: Sequence[Policy]) -> Verdict:
+    """The verdict on an allowed call of which something is learnt later: refused, observed, or as it was."""
+    if refusing:
+        return Deny(reason, refusing[0].name)
+    if minding and verdict.observed is None:
+        return Allow(Deny(reason, minding[0].name))
+    return verdict
 
 
 def _unconditional(call: Call, policies: Sequence[Policy]) -> Deny | None:

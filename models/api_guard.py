@@ -331,8 +331,10 @@ class ApiGuard(models.AbstractModel):
             except ReadOnlySqlTransaction as error:
                 raise cls._refused_inside(exchange, cls._read_only_deny(exchange)) from error
         exchange.verdict = verdict
-        if denied := decide_answer(exchange.identity.policies, rows_of(result)):
-            raise cls._refused_inside(exchange, denied)
+        judged = decide_answer(exchange.identity.policies, rows_of(result), verdict)
+        if isinstance(judged, Deny):
+            raise cls._refused_inside(exchange, judged)
+        exchange.verdict = judged
         return result
 
     @classmethod

@@ -10,7 +10,7 @@ from odoo.tests.common import BaseCase
 
 from ...core import decide as decide_module
 from ...core.call import Credential, Door, Kind, Operation, State, Target
-from ...core.decide import CHECKS, decide
+from ...core.decide import CHECKS, decide, decide_answer
 from ...core.policy import Policy
 from ...core.protected import GUARD_MODELS, PROTECTED
 from ...core.verdict import Allow, Deny, Reason
@@ -468,6 +468,20 @@ class TestOrder(BaseCase):
         # held to in the ORM, on what a method does; `on_active` by `decide_active`, which is told of the texts
         no_restriction = {"name", "enforced", "readable", "detail", "mark", "companies", "on_active"}
         self.assertEqual({field.name for field in dataclasses.fields(Policy)}, asked | no_restriction)
+
+    def test_an_answer_that_is_too_long_is_refused_or_observed(self):
+        limit = {"shape": {"rows": 2}}
+        for rows, policies, expected in (
+            (3, [a_policy()], ALLOW),
+            (2, [a_policy(**limit)], ALLOW),
+            (3, [a_policy(**limit)], Deny(Reason.TOO_LARGE, "P")),
+            (3, [a_policy(mode="monitor", **limit)], would(Reason.TOO_LARGE)),
+            (3, [a_policy("M", mode="monitor", **limit), a_policy(**limit)], Deny(Reason.TOO_LARGE, "P")),
+        ):
+            with self.subTest(rows=rows, policies=policies):
+                self.assertEqual(decide_answer(policies, rows, ALLOW), expected)
+        seen = would(Reason.TOO_OLD)
+        self.assertEqual(decide_answer([a_policy(mode="monitor", **limit)], 3, seen), seen)
 
     def test_a_state_without_a_reason_cannot_be_added_unseen(self):
         self.assertEqual(set(decide_module._STATE_REASONS), set(State) - {State.ACTIVE})
