@@ -194,14 +194,14 @@ class ApiAuditEntry(models.Model):
     # --------------------------------------------------------------- append
 
     @classmethod
-    def _append(cls, cr, values, sync=True):
-        """Insert one entry with `cr`: keys are the columns, and `secrets`, which no text may contain.
+    def _append(cls, execute, values, sync=True):
+        """Insert one entry by a cursor's `execute`: keys are the columns, and `secrets`, which no text may contain.
 
         `sync` False: its commit does not wait for the disk, so that the entry is
         lost if PostgreSQL crashes within the second (three times `wal_writer_delay`).
         """
         secrets = values["secrets"]
-        cr.execute(_INSERT if sync else _INSERT_UNSYNCED, [_clean(name, values[name], secrets) for name in _NAMES])
+        execute(_INSERT if sync else _INSERT_UNSYNCED, [_clean(name, values[name], secrets) for name in _NAMES])
 
     @classmethod
     def _failures_from(cls, cr, peer, seconds, limit):

@@ -7,6 +7,7 @@ without a change (reads, refusals, failures) is written before its answer on a
 connection of its own, which keeps its plans, and which no rollback can undo.
 """
 
+import contextlib
 import logging
 import os
 import threading
@@ -22,7 +23,7 @@ from ..core.policy import Detail, least_detail
 from ..core.redact import without_values
 from ..core.verdict import Deny, Reason
 from ..exceptions import Refused
-from ..seams.beside import beside
+from ..seams.beside import beside, held
 
 _logger = logging.getLogger(__name__)
 
@@ -71,12 +72,10 @@ class ApiRecorder(models.AbstractModel):
                 return plain_commit()
             cr.flush()
             if _only_reads(exchange) and not _has_effect(cr):
+                cls._send(exchange)
                 plain_commit()
-                with beside(exchange.registry) as own_cr:
-                    cls._append(exchange, own_cr, committed=True)
-                exchange.entered = True
             else:
-                cls._append(exchange, cr, committed=True)
+                cls._append(exchange, cr.execute, committed=True)
                 exchange.entered = True
                 try:
                     plain_commit()
@@ -98,24 +97,50 @@ class ApiRecorder(models.AbstractModel):
         exchange.running = False
         if exchange.bytes is None:
             exchange.bytes = size
-        # a method that commits and then fails has an entry for either; an answer that fails later has not
-        unwritten = not exchange.entered or exchange.interrupted
         try:
-            if unwritten:
+            cls._settle(exchange)
+            # a method that commits and then fails has an entry for either; an answer that fails later has not
+            if exchange.is_unwritten:
                 if exchange.identity is None:
                     cls._identify_stray(exchange)
                 with beside(exchange.registry) as cr:
                     # a flood of refusals, in which nothing has happened, must not become a flood of disk syncs
-                    cls._append(exchange, cr, False, status, sync=exchange.entered or not exchange.is_refused)
+                    cls._append(exchange, cr.execute, False, status, sync=exchange.entered or not exchange.is_refused)
                 exchange.entered, exchange.interrupted = True, False
             cls._touch(exchange)
         except Exception:
             _logger.critical("request %s: its audit entry could not be written", exchange.request_id, exc_info=True)
-            if unwritten and exchange.outcome == "allowed":
+            if exchange.is_unwritten and exchange.outcome == "allowed":
                 exchange.verdict = Deny(Reason.POLICY_UNREADABLE)
                 raise Refused(exchange.verdict, exchange.request_id) from None
         finally:
             exchange.secrets = ()
+
+    @classmethod
+    def _send(cls, exchange):
+        """Write the entry of a call that has changed nothing. Where an answer follows, that waits until it is written.
+
+        PostgreSQL brings it to the disk while Odoo ends the call. Were the end of an empty
+        transaction to fail, the failure would be told by an entry of its own.
+        """
+        cr = held(exchange.registry) if exchange.deferred else None
+        if cr is None:
+            with beside(exchange.registry) as own_cr:
+                cls._append(exchange, own_cr.execute, committed=True)
+        else:
+            exchange.sent = cr
+            cls._append(exchange, cr.send, committed=True)
+        exchange.entered = True
+
+    @classmethod
+    def _settle(cls, exchange):
+        """Wait for an entry that was sent."""
+        cr, exchange.sent = exchange.sent, None
+        if cr is not None:
+            with contextlib.closing(cr):
+                exchange.entered = False
+                cr.settle()
+                exchange.entered = True
 
     @classmethod
     def _identify_stray(cls, exchange):
@@ -125,8 +150,8 @@ class ApiRecorder(models.AbstractModel):
         exchange.locate(exchange.registry["api.guard"]._trusted(exchange.identity))
 
     @classmethod
-    def _append(cls, exchange, cr, committed, status=200, sync=True):
-        exchange.registry["api.audit.entry"]._append(cr, cls._entry(exchange, committed, status), sync)
+    def _append(cls, exchange, execute, committed, status=200, sync=True):
+        exchange.registry["api.audit.entry"]._append(execute, cls._entry(exchange, committed, status), sync)
 
     @classmethod
     def _entry(cls, exchange, committed, status):

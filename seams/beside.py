@@ -5,10 +5,14 @@ PostgreSQL plans everything anew: that doubles the time to identify a caller.
 These connections stay as they are. They commit each statement by itself, so that
 one statement is one round trip, always sees what is committed now, and always
 goes to the primary. No rollback or lock of a call reaches what is written here.
+
+They are asynchronous to psycopg2: a statement can be on its way (`send`) while Odoo
+ends the call, and is waited for (`settle`) before the answer goes out.
 """
 
 import contextlib
 import os
+import select
 import threading
 import time
 from collections import OrderedDict
@@ -21,6 +25,8 @@ from psycopg2 import errors
 
 MAX_IDLE = 8  # connections kept open by a process that serves many databases
 MAX_IDLE_SECONDS = 600.0
+
+_CONNECTION_OK = 0  # libpq's; psycopg2 has no name for it
 
 _lock = threading.Lock()
 _idle = OrderedDict()  # (process, database) → (connection, when it was given back); one for each
@@ -49,31 +55,65 @@ class Beside:
         self._database = database
         self._connection = _take(database)
         self._cursor = self._connection.cursor()
+        self._sent = None  # the statement that is on its way, and its parameters
 
     def execute(self, query, params=None):
-        """Run one statement. A connection that died while it was idle is replaced: its statement never arrived."""
+        """Run one statement."""
+        self.send(query, params)
+        self.settle()
+
+    def send(self, query, params=None):
+        """Start one statement; `settle` ends it."""
         if isinstance(query, SQL):
             # Odoo builds its question for changes anew each time, but always the same
             query, params = query.code if query.params else Planned(query.code), query.params
         _count_query()
+        self._sent = query, params or None
         try:
-            self._run(query, params)
+            self._start(*self._sent)
         except psycopg2.OperationalError:
-            if not self._connection.closed:
+            if not _is_lost(self._connection):
                 raise
-            self._connection = _connect(self._database)
-            self._cursor = self._connection.cursor()
-            self._run(query, params)
+            self._start_anew()
 
-    def _run(self, query, params):
-        if not (Beside._prepares and isinstance(query, Planned)):
-            self._cursor.execute(query, params or None)
+    def settle(self):
+        """Wait for the statement that was sent, if there is one."""
+        if self._sent is None:
             return
         try:
-            self._cursor.execute(self._prepared(query, len(params or ())), params or None)
-        except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
+            self._wait()
+        except psycopg2.Error:  # an answer too
+            self._sent = None
+            raise
+        self._sent = None
+
+    def _wait(self):
+        try:
+            _wait(self._connection)
+        except errors.InvalidSqlStatementName:
             Beside._prepares = False
-            self._cursor.execute(query, params or None)
+            self._start(*self._sent)
+            _wait(self._connection)
+        except psycopg2.OperationalError:
+            if not _is_lost(self._connection):
+                raise
+            self._start_anew()
+            _wait(self._connection)
+
+    def _start_anew(self):
+        """A connection that died while it was idle is replaced: its statement never arrived."""
+        self._connection.close()
+        self._connection = _connect(self._database)
+        self._cursor = self._connection.cursor()
+        self._start(*self._sent)
+
+    def _start(self, query, params):
+        if Beside._prepares and isinstance(query, Planned):
+            try:
+                query = self._prepared(query, len(params or ()))
+            except errors.DuplicatePreparedStatement:
+                Beside._prepares = False
+        self._cursor.execute(query, params)
 
     def _prepared(self, query, count):
         """The statement that executes `query`, which has `count` parameters, by the name that this connection knows."""
@@ -82,6 +122,7 @@ class Beside:
             name = f"api_guard_{len(prepared)}"
             numbered = query % tuple(f"${n}" for n in range(1, count + 1)) if count else query
             self._cursor.execute(f"PREPARE {name} AS {numbered}")
+            _wait(self._connection)
             prepared[query] = f"EXECUTE {name}" + (f" ({', '.join(['%s'] * count)})" if count else "")
         return prepared[query]
 
@@ -93,6 +134,8 @@ class Beside:
         return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
 
     def close(self):
+        if self._sent is not None:  # nobody waited for it: whoever took this connection would meet its end
+            self._connection.close()
         self._cursor.close()
         _give_back(self._database, self._connection)
 
@@ -108,6 +151,11 @@ def beside(registry):
         yield cr
 
 
+def held(registry):
+    """The same, kept until its holder closes it; None in Odoo's tests."""
+    return None if "cursor" in vars(registry) else Beside(registry.db_name)
+
+
 def _test_cursor(registry):
     try:
         return registry.cursor()
@@ -116,9 +164,21 @@ def _test_cursor(registry):
 
 
 def _connect(database):
-    connection = psycopg2.connect(**connection_info_for(database)[1], connection_factory=_Connection)
-    connection.autocommit = True
+    connection = psycopg2.connect(**connection_info_for(database)[1], connection_factory=_Connection, async_=True)
+    _wait(connection)
     return connection
+
+
+def _is_lost(connection):
+    return connection.closed or connection.info.status != _CONNECTION_OK
+
+
+def _wait(connection):
+    """Until what was asked of `connection` is done. Raises its error."""
+    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+        poller = select.poll()
+        poller.register(connection, select.POLLIN if state == psycopg2.extensions.POLL_READ else select.POLLOUT)
+        poller.poll()
 
 
 def _take(database):

@@ -102,6 +102,7 @@ class Exchange:
         "running",
         "scoped",
         "secrets",
+        "sent",
         "service",
         "shows",
         "started",
@@ -155,7 +156,8 @@ class Exchange:
         self.unrenderable = None  # why its result cannot be told on this door; its effect is committed all the same
         self.interrupted = False  # the method itself raised
         self.running = False  # between the verdict and the end of the business transaction
-        self.entered = False  # an entry is committed
+        self.entered = False  # an entry is committed, or on its way
+        self.sent = None  # the connection beside on which it is, until the answer waits for it
         self.vouched = False  # a password is being checked: no key matched
         self.answered = False
 
@@ -264,6 +266,11 @@ class Exchange:
         return self.registry is not None
 
     @property
+    def is_unwritten(self):
+        """Is there something of it that no entry tells?"""
+        return not self.entered or self.interrupted
+
+    @property
     def outcome(self):
         if self.is_refused:
             return "refused"
@@ -344,6 +351,8 @@ def _application_call(original):
             return original(self, environ, answer)
         finally:
             _current.reset(token)
+            if exchange.sent is not None:  # there was no answer
+                exchange.sent.close()
 
     return __call__
 

@@ -20,7 +20,7 @@ class TestBeside(BaseCase):
         return closing(Beside(get_db_name()))
 
     def _prepared(self, cr):
-        cr._cursor.execute("SELECT statement FROM pg_prepared_statements WHERE name LIKE 'api_guard_%'")
+        cr.execute("SELECT statement FROM pg_prepared_statements WHERE name LIKE 'api_guard_%'")
         return [statement for (statement,) in cr._cursor.fetchall()]
 
     def test_a_planned_statement_is_prepared_once_and_runs_with_its_own_values(self):
@@ -39,7 +39,7 @@ class TestBeside(BaseCase):
     def test_a_pooler_that_lends_other_connections_ends_the_preparing_and_nothing_else(self):
         with patch.object(Beside, "_prepares", True), self._beside() as cr:
             cr.execute(_ADD, [1, 1])
-            cr._cursor.execute("DEALLOCATE ALL")  # what the next connection of a pool would look like
+            cr.execute("DEALLOCATE ALL")  # what the next connection of a pool would look like
             cr.execute(_ADD, [2, 2])
             self.assertEqual(cr.fetchone(), (4,))
             self.assertFalse(Beside._prepares)
@@ -51,6 +51,30 @@ class TestBeside(BaseCase):
             other.execute("SELECT pg_terminate_backend(%s)", [cr._connection.info.backend_pid])
             cr.execute(_ADD, [5, 5])
             self.assertEqual(cr.fetchone(), (10,))
+
+    def test_what_was_sent_is_waited_for_and_a_connection_that_dies_meanwhile_is_replaced(self):
+        with self._beside() as cr, self._beside() as other:
+            cr.send(_ADD, [1, 2])
+            cr.settle()
+            self.assertEqual(cr.fetchone(), (3,))
+            cr.send("SELECT pg_sleep(0.2), 5")
+            other.execute("SELECT pg_terminate_backend(%s)", [cr._connection.info.backend_pid])
+            cr.settle()
+            self.assertEqual(cr.fetchone()[1], 5)
+
+    def test_an_error_is_told_when_it_is_waited_for(self):
+        with self._beside() as cr:
+            cr.send("SELECT 1 / 0")
+            with self.assertRaises(psycopg2.errors.DivisionByZero):
+                cr.settle()
+            cr.execute(_ADD, [3, 4])
+            self.assertEqual(cr.fetchone(), (7,))
+
+    def test_a_connection_on_which_something_is_on_its_way_is_not_handed_on(self):
+        with self._beside() as cr:
+            cr.send("SELECT pg_sleep(0.2)")
+            connection = cr._connection
+        self.assertTrue(connection.closed)
 
     def test_what_does_not_wait_for_the_disk_leaves_the_connection_as_it_was(self):
         with self._beside() as cr:
