@@ -1,1 +1,1 @@
-from . import me
+from . import me, openapi

@@ -2,6 +2,7 @@ from . import api_recorder
 from . import api_guard
 from . import api_guard_configuration
 from . import api_identity
+from . import api_openapi
 from . import api_data
 from . import api_door
 from . import api_scope

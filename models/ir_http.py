@@ -1,9 +1,13 @@
 """The bearer doors: JSON-2, JSON-1, docs, mail plugin, and any route with auth='bearer'."""
 
+import json
+
+import psycopg2
 from odoo import models
 from odoo.addons.web.controllers.utils import get_action_triples
 from odoo.exceptions import UserError
 from odoo.http import HttpDispatcher, JsonRPCDispatcher, request
+from werkzeug.exceptions import UnprocessableEntity
 
 from ..core.call import RPC_DOORS, Door, Kind, Operation, Target
 from ..core.operation import operations_of
@@ -13,6 +17,9 @@ from ..seams import errors
 from ..seams.exchange import current, door_of
 from .api_guard import renders
 
+# what Odoo's ORM and PostgreSQL raise over values of the wrong kind
+_UNFIT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError,
+          NotImplementedError, psycopg2.DataError, psycopg2.ProgrammingError)  # fmt: skip
 _EXECUTE = frozenset({Operation.EXECUTE})
 _READ = frozenset({Operation.READ})
 _OURS = frozenset({Operation.AUTHENTICATE})  # what a key may ask of itself: no scope covers or bars it
@@ -53,7 +60,7 @@ class IrHttp(models.AbstractModel):
         guard, cr, dispatch = request.registry["api.guard"], request.env.cr, super()._dispatch
         try:
             guard._confine(exchange, request.env, request.params)
-            result = guard._run(exchange, cr, lambda: dispatch(endpoint))
+            result = guard._run(exchange, cr, lambda: _answered(exchange, dispatch, endpoint))
         except Exception as error:
             recorder._fail(exchange, error)
             raise
@@ -95,6 +102,20 @@ def _governed(endpoint):
     return exchange
 
 
+def _answered(exchange, dispatch, endpoint):
+    """What the route answers; Odoo's documentation, no more of it than the caller may call and read."""
+    if exchange.door is not Door.DOCS or not (exchange.scoped or exchange.closures):
+        return dispatch(endpoint)
+    # Odoo keeps what it has once documented for all who are in the same groups
+    request.httprequest.environ["HTTP_CACHE_CONTROL"] = "no-cache"
+    with exchange.suspending():
+        response = dispatch(endpoint)
+        response.direct_passthrough = False
+        shown = json.loads(response.get_data())
+    narrowed = request.env["api.openapi"]._narrowed(shown)
+    return request.make_json_response(narrowed, headers=[("Cache-Control", "private, no-store")])
+
+
 def _note_route(endpoint):
     """A controller may check a key itself, in the middle of its work: then its route is what the key reaches."""
     exchange = current()
@@ -111,7 +132,9 @@ def _target(exchange, endpoint):
     if exchange.door is Door.JSON1:
         return _json1_target(params)
     if exchange.door is Door.DOCS:
-        return Target(str(params.get("model_name") or "ir.model"), "docs", _READ)
+        model = params.get("model_name")
+        # the list of all models is narrowed to what the caller may call: nobody is barred from that
+        return Target(str(model), "docs", _READ) if model else Target("ir.model", "docs", _OURS)
     if endpoint.func.__module__.startswith("odoo.addons.api_guard."):
         return Target(request.httprequest.path, endpoint.func.__name__, _OURS)
     return Target(request.httprequest.path, endpoint.func.__name__, _EXECUTE)
@@ -139,11 +162,21 @@ def _answer_error(exchange, exception, stock):
     if errors.shows_details(exchange):
         return stock(exception)
     error = errors.uniform(exception, exchange)
+    if _is_callers_mistake(error, exchange):
+        error = UnprocessableEntity(errors.unfit(exchange.request_id))
     if isinstance(request.dispatcher, JsonRPCDispatcher):
         return request.dispatcher._response(error=errors.jsonrpc_error(error, exchange))
     if isinstance(request.dispatcher, HttpDispatcher) and not isinstance(error, Refused):
         return stock(exception)  # a page, which tells no traceback
     return _json_error(error, exchange)
+
+
+def _is_callers_mistake(error, exchange):
+    """Did the ORM's own method fail over values that it cannot read? Business code may fail for any other cause."""
+    target = exchange.call and exchange.call.target
+    if exchange.door is not Door.JSON2 or target is None or target.operations <= _EXECUTE or target.operations == _OURS:
+        return False
+    return isinstance(error, _UNFIT) and not isinstance(error, (UserError, Refused))
 
 
 def _json_error(error, exchange):

@@ -44,6 +44,11 @@ def _public_text(error, request_id):
     return f"{SENTENCE} (request {request_id})"
 
 
+def unfit(request_id):
+    """The sentence for values that a method of the ORM cannot read."""
+    return f"The values of this call do not fit its method. (request {request_id})"
+
+
 def _names_a_field(error):
     """The ORM says which field of the call is none: the caller's own mistake, told in the caller's own words."""
     return type(error) is ValueError and str(error).startswith("Invalid field ")

@@ -249,6 +249,15 @@ class Exchange:
         finally:
             self.shows = False
 
+    @contextlib.contextmanager
+    def suspending(self):
+        """Within, what runs is Odoo's own doing, and not the caller's."""
+        was, self.suspended = self.suspended, True
+        try:
+            yield
+        finally:
+            self.suspended = was
+
     @property
     def body_size(self):
         """The length of the request in bytes; infinite where the caller does not tell."""
