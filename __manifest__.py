@@ -16,6 +16,7 @@
         "views/api_credential_views.xml",
         "views/api_policy_views.xml",
         "views/api_scope_views.xml",
+        "views/api_scope_preview_views.xml",
         "views/api_protected_views.xml",
         "views/api_policy_test_views.xml",
         "views/res_users_apikeys_views.xml",

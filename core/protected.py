@@ -93,6 +93,7 @@ GUARD_MODELS = frozenset(
         "api.scope",
         "api.scope.line",
         "api.scope.mask",
+        "api.scope.preview",
     }
 )
 

@@ -70,6 +70,17 @@ class ApiScope(models.Model):
         for scope in self:
             scope.summary = "; ".join(line._summary() for line in scope.line_ids) or self.env._("Nothing")
 
+    def action_open_preview(self):
+        named = self.line_ids.filtered(lambda line: line.allow_read and line.model_name)[:1]
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("What this scope sees"),
+            "res_model": "api.scope.preview",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_scope_id": self.id, "default_model": named.model_name or "res.partner"},
+        }
+
     def action_open_policies(self):
         return {
             **self.env["ir.actions.act_window"]._for_xml_id("api_guard.action_api_policy"),
@@ -223,10 +234,8 @@ class ApiScopeLine(models.Model):
             line.derived_fields = "\n".join(line._derived()) if line.model_name and line._data() else False
 
     def _derived(self):
-        try:
-            content = {"version": DOCUMENT_VERSION, "name": "-", "mode": "enforce", "scopes": [self._document()]}
-            policy = compile_policy(write_document(content))
-        except ValueError:  # half typed
+        policy = self._as_policy()
+        if policy is None:
             return []
         texts = {
             RELATED: self.env._("shows a hidden field"),
@@ -242,6 +251,15 @@ class ApiScopeLine(models.Model):
         own = [f"{name}: {texts[causes[model, name]]}" for model, name in found if model == self.model_pattern]
         others = sum(model != self.model_pattern for model, _name in found)
         return own + ([self.env._("and %(count)s fields of other models", count=others)] if others else [])
+
+    def _as_policy(self):
+        """An enforced policy that has these lines alone, or None where they are half typed."""
+        lines = [line._document() for line in self]
+        try:
+            content = {"version": DOCUMENT_VERSION, "name": "-", "mode": "enforce", "scopes": lines}
+            return compile_policy(write_document(content))
+        except ValueError:
+            return None
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -23,6 +23,7 @@ RIGHTS = {
     "api.credential": ("r---", "r---", "rw--"),
     "api.audit.entry": ("r---", "r---", "r---"),
     "api.policy.test": ("----", "rwc-", "rwc-"),
+    "api.scope.preview": ("----", "rwc-", "rwc-"),
 }
 VIEWS = {
     "api.policy": ("list", "kanban", "form", "search"),
@@ -32,6 +33,7 @@ VIEWS = {
     "api.credential": ("list", "kanban", "form", "search"),
     "api.audit.entry": ("list", "kanban", "form", "graph", "pivot", "search"),
     "api.policy.test": ("form",),
+    "api.scope.preview": ("form",),
     "res.users.apikeys": ("kanban",),
     "res.users.apikeys.description": ("form",),
     "res.users.apikeys.show": ("form",),
@@ -333,3 +335,71 @@ class TestProtected(TransactionCase):
     def test_rows_are_grouped_and_ordered(self):
         groups = self.env["api.protected"]._read_group([], ["danger"], ["__count"])
         self.assertEqual(sum(count for _danger, count in groups), len(PROTECTED))
+
+
+@tagged("post_install", "-at_install")
+class TestScopePreview(TransactionCase):
+    """What a scope leaves of a model to a user, and no more than whoever asks may know."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.manager = new_test_user(cls.env, "mia", groups="api_guard.group_manager")
+        cls.program = new_test_user(cls.env, "pia", groups="base.group_user")
+        cls.scope = cls.env["api.scope"].create(
+            {
+                "name": "Blue contacts",
+                "line_ids": [
+                    Command.create(
+                        {
+                            "model_pattern": "res.partner",
+                            "domain": "[('ref', '=', 'blue')]",
+                            "read_mode": "except",
+                            "read_fields": "phone",
+                            "mask_ids": [Command.create({"name": "email", "masker": "email"})],
+                        }
+                    ),
+                    Command.create({"model_pattern": "ir.config_parameter"}),
+                ],
+            }
+        )
+        cls.env["res.partner"].create([{"name": f"Blue {n}", "ref": "blue"} for n in range(3)])
+        cls.env["res.partner"].create({"name": "Gone", "ref": "blue", "active": False})
+
+    def _preview(self, model, user=None, asker=None):
+        values = {"scope_id": self.scope.id, "user_id": (user or self.program).id, "model": model}
+        return self.env["api.scope.preview"].with_user(asker or self.manager).create(values)
+
+    def test_records_and_fields_of_a_covered_model(self):
+        seen = self._preview("res.partner")
+        self.assertEqual((seen.records, seen.notice), (4, False))
+        shown, hidden = seen.shown_fields.split(", "), seen.hidden_fields.split(", ")
+        self.assertIn("name", shown)
+        self.assertIn("phone", hidden)
+        self.assertNotIn("phone", shown)
+        self.assertEqual(seen.masked_fields, "email (email)")
+        self.assertFalse({"email", "phone_sanitized"} & set(shown))
+
+    def test_what_cannot_be_read_is_said(self):
+        self.assertIn("No model", self._preview("no.such.model").notice)
+        self.assertIn("No line", self._preview("res.country").notice)
+        self.assertIn("may not read", self._preview("ir.config_parameter").notice)
+        self.assertFalse(self._preview("ir.config_parameter").shown_fields)
+
+    def test_a_count_tells_of_no_record_that_whoever_asks_may_not_see(self):
+        group = self.env.ref("base.group_user")
+        self.env["ir.rule"].create(
+            {
+                "name": "not for managers of the guard",
+                "model_id": self.env.ref("base.model_res_partner").id,
+                "domain_force": f"[('ref', '!=', 'blue')] if user.id == {self.manager.id} else [(1, '=', 1)]",
+                "groups": [Command.link(group.id)],
+            }
+        )
+        self.assertEqual(self._preview("res.partner").records, 0)
+        self.assertEqual(self._preview("res.partner", asker=self.env.ref("base.user_admin")).records, 4)
+
+    def test_the_button_opens_it_on_the_first_model(self):
+        action = self.scope.with_user(self.manager).action_open_preview()
+        form = Form(self.env["api.scope.preview"].with_user(self.manager).with_context(**action["context"]))
+        self.assertEqual((form.model, form.user_id), ("res.partner", self.manager))
