@@ -379,6 +379,17 @@ class TestScopePreview(TransactionCase):
         self.assertNotIn("phone", shown)
         self.assertEqual(seen.masked_fields, "email (email)")
         self.assertFalse({"email", "phone_sanitized"} & set(shown))
+        self.assertIn("bank_ids", hidden)  # no line covers their model
+        self.assertIn("child_ids", shown)
+
+    def test_a_scope_that_restricts_no_data_hides_no_value(self):
+        self.scope.line_ids[0].write(
+            {"read_mode": "all", "domain": False, "mask_ids": [Command.clear()], "read_fields": False}
+        )
+        seen = self._preview("res.partner")
+        self.assertIn("phone", seen.shown_fields.split(", "))
+        self.assertIn("avatar_128", seen.shown_fields.split(", "))
+        self.assertFalse(seen.masked_fields)
 
     def test_what_cannot_be_read_is_said(self):
         self.assertIn("No model", self._preview("no.such.model").notice)

@@ -40,8 +40,7 @@ class ApiScopePreview(models.TransientModel):
             return {"notice": self.env._("No model of this database has this technical name.")}
         mine, theirs = self.env[name], self.env[name].with_user(self.user_id)
         policy = self.scope_id.line_ids._as_policy()
-        target = Target(name, "read", frozenset({Operation.READ}), renders(self.env.registry, name))
-        if policy is None or not covered(target, policy.scopes):
+        if policy is None or not self._covers(policy, name):
             return {"notice": self.env._("No line of the scope lets a key read this model.")}
         if not theirs.has_access("read"):
             return {
@@ -51,6 +50,11 @@ class ApiScopePreview(models.TransientModel):
             }
         closure = Closure(self.env.registry, policy)
         return self._fields_seen(theirs, closure) | self._records_seen(mine, theirs, closure)
+
+    @api.model
+    def _covers(self, policy, name):
+        target = Target(name, "read", frozenset({Operation.READ}), renders(self.env.registry, name))
+        return covered(target, policy.scopes)
 
     def _records_seen(self, mine, theirs, closure):
         """The records that the key would reach, as far as whoever asks may see them: a count would tell of others."""
@@ -62,6 +66,13 @@ class ApiScopePreview(models.TransientModel):
             return {"notice": self.env._("The records are not counted: you may not see them yourself.")}
 
     @api.model
+    def _is_hidden(self, closure, field):
+        # a policy that restricts no data hides no field; the lines of what is not covered are hidden all the same
+        if closure.policy.restricts_data and closure.bars(field, False):
+            return True
+        return field.type in ("one2many", "many2many") and not self._covers(closure.policy, field.comodel_name)
+
+    @api.model
     def _fields_seen(self, theirs, closure):
         found = {"shown_fields": [], "masked_fields": [], "hidden_fields": [], "withheld_fields": []}
         for name, field in sorted(theirs._fields.items()):
@@ -69,7 +80,7 @@ class ApiScopePreview(models.TransientModel):
                 found["withheld_fields"].append(name)
             elif masker := closure.masker(field):
                 found["masked_fields"].append(f"{name} ({masker.value})")
-            elif closure.bars(field, False):
+            elif self._is_hidden(closure, field):
                 found["hidden_fields"].append(name)
             else:
                 found["shown_fields"].append(name)

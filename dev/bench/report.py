@@ -18,6 +18,7 @@ JSON = DEV / "bench.json"
 RESULTS = Path(__file__).with_name("RESULTS.md")
 MAX_P99_MS = 2.0  # beyond stock
 MAX_PSS_MIB = 15.0  # beyond stock, for each worker
+MIN_CALLS = {"p50": 30, "p99": 100}  # of fewer there is nothing to judge by
 
 _HEAD = ("variant", "p50 ms", "p95 ms", "p99 ms", "calls/s", "CPU ms", "SQL", "PSS MiB", "× stock", "10–90 %", "budget")
 
@@ -62,10 +63,12 @@ def verdicts(case, variants):
         return []
     found = []
     budget = CASES[base_name(case)].budget if base_name(case) in CASES else None
-    if budget is not None:
+    calls = min(mine["calls"], stock["calls"])
+    if budget is not None and calls >= MIN_CALLS["p50"]:
         found.append(("p50", mine["ratio_p50"], budget, mine["ratio_p50"] <= budget))
-    slower = mine["p99_ms"] - stock["p99_ms"]
-    found.append(("p99", slower, MAX_P99_MS, slower <= MAX_P99_MS))
+    if calls >= MIN_CALLS["p99"]:
+        slower = mine["p99_ms"] - stock["p99_ms"]
+        found.append(("p99", slower, MAX_P99_MS, slower <= MAX_P99_MS))
     return found
 
 
@@ -132,7 +135,7 @@ def _mark(case, variants):
     return ", ".join(
         f"{what} {'ok' if kept else 'OVER'}{f' (≤ {budget:.2f})' if what == 'p50' else ''}"
         for what, _measured, budget, kept in verdicts(case, variants)
-    )
+    ) or f"too few calls to judge: {variants[GUARD]['calls']}"
 
 
 def table(rows):
