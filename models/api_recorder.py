@@ -128,8 +128,12 @@ class ApiRecorder(models.AbstractModel):
             with beside(exchange.registry) as own_cr:
                 cls._append(exchange, own_cr.execute, committed=True)
         else:
+            try:
+                cls._append(exchange, cr.send, committed=True)
+            except BaseException:
+                cr.close()
+                raise
             exchange.sent = cr
-            cls._append(exchange, cr.send, committed=True)
         exchange.entered = True
 
     @classmethod
