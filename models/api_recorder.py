@@ -109,10 +109,10 @@ class ApiRecorder(models.AbstractModel):
                 exchange.entered, exchange.interrupted = True, False
             cls._touch(exchange)
         except Exception:
-            _logger.critical("request %s: its audit entry could not be written", exchange.request_id, exc_info=True)
+            refused = cls._unrecorded(exchange)
             if exchange.is_unwritten and exchange.outcome == "allowed":
-                exchange.verdict = Deny(Reason.POLICY_UNREADABLE)
-                raise Refused(exchange.verdict, exchange.request_id) from None
+                exchange.verdict = refused.deny
+                raise refused from None
         finally:
             exchange.secrets = ()
 
@@ -135,6 +135,21 @@ class ApiRecorder(models.AbstractModel):
                 raise
             exchange.sent = cr
         exchange.entered = True
+
+    @classmethod
+    def _require_entered(cls, exchange):
+        """Wait for a sent entry where a refusal can still be told in the words of the door. Raises Refused."""
+        try:
+            cls._settle(exchange)
+        except Exception:
+            refused = cls._unrecorded(exchange)
+            exchange.verdict = refused.deny
+            raise refused from None
+
+    @classmethod
+    def _unrecorded(cls, exchange):
+        _logger.critical("request %s: its audit entry could not be written", exchange.request_id, exc_info=True)
+        return Refused(Deny(Reason.POLICY_UNREADABLE), exchange.request_id)
 
     @classmethod
     def _settle(cls, exchange):

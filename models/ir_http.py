@@ -162,8 +162,8 @@ def _answer_error(exchange, exception, stock):
     if errors.shows_details(exchange):
         return stock(exception)
     error = errors.uniform(exception, exchange)
-    if _is_callers_mistake(error, exchange):
-        error = UnprocessableEntity(errors.unfit(exchange.request_id))
+    if _is_callers_mistake(exception, exchange):
+        error = UnprocessableEntity(errors.unfit(error, exchange.request_id))
     if isinstance(request.dispatcher, JsonRPCDispatcher):
         return request.dispatcher._response(error=errors.jsonrpc_error(error, exchange))
     if isinstance(request.dispatcher, HttpDispatcher) and not isinstance(error, Refused):

@@ -70,11 +70,14 @@ def _model_dispatch(original):
         exchange.asked = _asked(params)
         master.check_visible(exchange, database, _secret(params))
         try:
-            return original(method, params)
+            result = original(method, params)
         except Exception:
             if not _is_loaded(database) and not master.is_stock(database):
                 _refuse_unknown_database(exchange, _secret(params))
             raise
+        if exchange.sent is not None:
+            exchange.registry["api.recorder"]._require_entered(exchange)
+        return result
 
     return dispatch
 

@@ -44,8 +44,10 @@ def _public_text(error, request_id):
     return f"{SENTENCE} (request {request_id})"
 
 
-def unfit(request_id):
-    """The sentence for values that a method of the ORM cannot read."""
+def unfit(error, request_id):
+    """The sentence for values that a method of the ORM cannot read; it may say which field there is none."""
+    if _names_a_field(error):
+        return str(error)
     return f"The values of this call do not fit its method. (request {request_id})"
 
 
