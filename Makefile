@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help setup stop lock test lint test-odoo zip demo bench profile
+.PHONY: help setup stop lock test nightly lint test-odoo zip demo bench profile
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
@@ -14,6 +14,10 @@ stop: ## stop PostgreSQL
 
 test: ## the whole suite; T=tests/test_x.py or T='a -k expression' for a part
 	@dev/run test $(if $(T),"$(T)")
+
+nightly: ## the property tests with EXAMPLES=5000 of each, other ones each time (about 25 minutes)
+	@for part in test_data_property test_data_writes test_openapi; do \
+		EXAMPLES=$${EXAMPLES:-5000} dev/run test "tests/server/$$part.py" || exit 1; done
 
 lock: ## newest releases of the Python and npm packages into the lock files
 	@dev/run lock

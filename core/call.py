@@ -84,13 +84,14 @@ class Target:
 
     `model` is an Odoo model name, or a path (it begins with "/") for a route
     that names no model. `operations` holds everything that the method may do.
-    `renders`: the model evaluates templates, which makes even reading it running code.
+    `needs_name`: no pattern reaches it, as the registry alone can tell. The model evaluates
+    templates, which makes even reading it running code, or the method is steered.
     """
 
     model: str
     method: str
     operations: frozenset[Operation]
-    renders: bool = False
+    needs_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def _scope(policy: Policy, call: Call) -> Reason | None:
     if policy.scopes is None or call.target is None or covered(call.target, policy.scopes):
         return None
     target = call.target
-    if target.renders or any(is_protected(target.model, operation) for operation in target.operations):
+    if target.needs_name or any(is_protected(target.model, operation) for operation in target.operations):
         return Reason.PROTECTED_MODEL
     return Reason.OUT_OF_SCOPE
 

@@ -24,6 +24,8 @@ class Danger(str, Enum):
     SCREENS = "screens"  # changes what everybody's screens and pages show and run
     MAIL = "mail"  # settles where mail goes, and what it does when it comes in
     MERGE = "merge"  # changes or deletes records past its caller's rights
+    HISTORY = "history"  # keeps present and former values of whatever model
+    STEERED = "steered"  # works on the model that one of its fields names
     RENDERS = "renders"  # renders templates or writes under sudo while it is merely read or filled in
 
 
@@ -49,7 +51,7 @@ def _rows(danger: Danger, names: str, reading: bool = False) -> tuple[Protected,
 
 
 #: Reading them stays within patterns, but for those marked `reading`. Adapters mark
-#: models that render beside these (`Target.renders`): addons bring along more of them.
+#: models that render beside these (`Target.needs_name`): addons bring along more of them.
 PROTECTED: tuple[Protected, ...] = (
     *_rows(
         Danger.CODE,
@@ -68,10 +70,24 @@ PROTECTED: tuple[Protected, ...] = (
         "base.import.module base.language.import base.module.uninstall base.module.update base.module.upgrade"
         " ir.model ir.model.* ir.model.data ir.model.fields ir.module.module",
     ),
-    *_rows(Danger.SCREENS, "ir.asset ir.ui.view website.page website.rewrite"),
+    *_rows(
+        Danger.SCREENS,
+        "ir.asset ir.ui.view theme.* website.controller.page website.page website.page.properties.*"
+        " website.rewrite website.snippet.filter",
+    ),
     *_rows(Danger.MAIL, "mail.alias"),
     *_rows(Danger.MAIL, "fetchmail.server ir.mail_server", reading=True),
-    *_rows(Danger.MERGE, "base.partner.merge.automatic.wizard"),
+    *_rows(
+        Danger.MERGE,
+        "account.merge.wizard account.merge.wizard.line base.partner.merge.automatic.wizard base.partner.merge.line"
+        " crm.merge.opportunity data_recycle.* mailing.list.merge",
+    ),
+    *_rows(Danger.HISTORY, "mail.tracking.value", reading=True),
+    *_rows(
+        Danger.STEERED,
+        "account.move.send.wizard base.language.export base_import.* mail.activity.schedule mail.followers.edit"
+        " mail.scheduled.message payment.link.wizard portal.share project.share.wizard task.share.wizard",
+    ),
     *_rows(
         Danger.RENDERS,
         "digest.digest digest.tip mail.compose.message mail.template mail.template.preview mailing.mailing"

@@ -97,7 +97,7 @@ class ScopeLine:
         """Does this line allow `operation` on the target? Execute has to name the method."""
         if operation not in self.operations or not self.names(target.model):
             return False
-        if not self.is_exact and (target.renders or is_protected(target.model, operation)):
+        if not self.is_exact and (target.needs_name or is_protected(target.model, operation)):
             return False
         if operation is Operation.EXECUTE and not target.model.startswith("/"):
             return target.method in self.methods

@@ -34,6 +34,7 @@ from ..core.network import parse_network
 from ..core.operation import operations_of
 from ..core.policy import Detail, least_detail
 from ..core.redact import redact
+from ..core.steered import is_steered
 from ..core.verdict import Allow, Deny, Reason
 from ..exceptions import Refused
 from ..seams import master
@@ -269,7 +270,7 @@ class ApiGuard(models.AbstractModel):
         if exchange.identity.uid != uid:
             exchange.verdict = Deny(Reason.WRONG_USER)
             cls._require(exchange, exchange.verdict)
-        target = Target(model, method, operations_of(method), renders(exchange.registry, model))
+        target = target_of(exchange.registry, model, method)
         cls._authorize(exchange, cr, target, arguments, ids)
 
     @classmethod
@@ -389,6 +390,25 @@ class ApiGuard(models.AbstractModel):
         peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
         seconds = _number(settings.get("api_guard.cooldown_seconds"), 60)
         return ApiAuditEntry._failures_from(cr, peer and str(peer), seconds, allowed) >= allowed
+
+
+def target_of(registry, model, method):
+    """What a call reaches that names this model and method, whether there are such or not."""
+    operations = operations_of(method)
+    needs_name = renders(registry, model) or (Operation.EXECUTE in operations and steers(registry, model, method))
+    return Target(model, method, operations, needs_name)
+
+
+def steers(registry, model, method):
+    """Does a parameter of the method name what it works on? Asked of all that define it: one may be `**kwargs`."""
+    if method.startswith("_"):
+        return False
+    defined = (vars(cls).get(method) for cls in getattr(registry.get(model), "__mro__", ()))
+    try:
+        names = [name for function in defined if callable(function) for name in _parameters(function)]
+    except TypeError:  # an unhashable callable
+        return True
+    return is_steered(model, method, names)
 
 
 def renders(registry, model):

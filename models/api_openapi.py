@@ -13,12 +13,12 @@ from odoo.release import version
 from odoo.service.model import get_public_method
 
 from ..core import openapi
-from ..core.call import Door, Operation, Target
+from ..core.call import Door, Operation
 from ..core.decide import decide
-from ..core.operation import OPERATIONS, operations_of
+from ..core.operation import OPERATIONS
 from ..core.verdict import Allow
 from ..seams.exchange import working_for
-from .api_guard import renders
+from .api_guard import target_of
 
 _ACCESS = frozenset(
     operation.value for operation in (Operation.READ, Operation.WRITE, Operation.CREATE, Operation.UNLINK)
@@ -67,12 +67,11 @@ class ApiOpenapi(models.AbstractModel):
         function = _public(model, method)
         if function is None:
             return False
-        operations = operations_of(method)
-        target = Target(model._name, method, operations, renders(self.env.registry, model._name))
+        target = target_of(self.env.registry, model._name, method)
         call = replace(exchange.call, door=Door.JSON2, target=target, arguments=None)
         if not isinstance(decide(call, exchange.identity.policies), Allow):
             return False
-        return all(self._has_right(model, operation.value) for operation in operations)
+        return all(self._has_right(model, operation.value) for operation in target.operations)
 
     @api.model
     def _has_right(self, model, operation):

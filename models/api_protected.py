@@ -1,18 +1,20 @@
-"""The protected models as records, so that people can read which they are, and why."""
+"""The protected models and methods as records, so that people can read which they are, and why."""
 
 from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..core.protected import PROTECTED, Danger
+from ..core.steered import STEERED, Steer
 
 
 class ApiProtected(models.Model):
     _name = "api.protected"
-    _description = "Protected Model"
+    _description = "Protected Model or Method"
     _auto = False  # a table of the code's: nobody changes it here, and an update brings its rows along
-    _order = "danger, name"
+    _order = "danger, name, method"
 
-    name = fields.Char("Model", readonly=True)
+    name = fields.Char("Model", readonly=True, help="A star stands for whichever model has the method.")
+    method = fields.Char(readonly=True, help="Empty: all that changes the model, and what is executed on it.")
     danger = fields.Selection(
         [
             (Danger.CODE.value, "Runs code"),
@@ -23,7 +25,12 @@ class ApiProtected(models.Model):
             (Danger.SCREENS.value, "Screens and pages"),
             (Danger.MAIL.value, "Mail servers and addresses"),
             (Danger.MERGE.value, "Merging"),
+            (Danger.HISTORY.value, "Former values"),
+            (Danger.STEERED.value, "Works on any model"),
             (Danger.RENDERS.value, "Renders templates"),
+            (Steer.MODEL.value, "Method: any model"),
+            (Steer.RECORDS.value, "Method: any domain"),
+            (Steer.CODE.value, "Method: any code"),
         ],
         "Because of",
         readonly=True,
@@ -35,11 +42,11 @@ class ApiProtected(models.Model):
 
     @property
     def _table_query(self):
-        rows = (
-            SQL("(%s, %s, %s, %s)", number, row.name, row.danger.value, row.reading)
-            for number, row in enumerate(PROTECTED, 1)
-        )
-        return SQL("SELECT * FROM (VALUES %s) AS protected (id, name, danger, reading)", SQL(", ").join(rows))
+        rows = [(row.name, None, row.danger.value, row.reading) for row in PROTECTED]
+        rows += [(row.model, row.method, row.steer.value, False) for row in STEERED]
+        values = (SQL("(%s, %s, %s, %s, %s)", number, *row) for number, row in enumerate(rows, 1))
+        columns = SQL("(id, name, method, danger, reading)")
+        return SQL("SELECT * FROM (VALUES %s) AS protected %s", SQL(", ").join(values), columns)
 
     @api.depends("danger")
     def _compute_reason(self):
@@ -50,11 +57,21 @@ class ApiProtected(models.Model):
     @api.depends("name")
     def _compute_here(self):
         lines = self.env["api.scope.line"].search([("model_pattern", "!=", False)])
-        for row, protected in ((row, PROTECTED[row.id - 1]) for row in self):
-            row.model_count = sum(map(protected.names, self.env.registry))
-            row.scope_ids = lines.filtered(
-                lambda line, names=protected.names: line.model_pattern and names(line.model_pattern)
-            ).scope_id
+        for row in self:
+            row.model_count = sum(map(row._names, self.env.registry))
+            row.scope_ids = lines.filtered(row._is_named_by).scope_id
+
+    def _names(self, model):
+        """Is this row about `model`, which there is?"""
+        if self.method:
+            return self.name in ("*", model) and hasattr(self.env[model], self.method)
+        return PROTECTED[self.id - 1].names(model)
+
+    def _is_named_by(self, line):
+        model = line.model_pattern
+        if self.method:
+            return self.name in ("*", model) and self.method in (line.methods or "").split()
+        return PROTECTED[self.id - 1].names(model)
 
     @api.model
     def _texts(self):
@@ -68,6 +85,13 @@ class ApiProtected(models.Model):
             "screens": self.env._("It changes what everybody's screens and pages show, and may run there."),
             "mail": self.env._("It settles where mail goes and what it does when it comes in; servers hold passwords."),
             "merge": self.env._("It changes and deletes records of all models past its caller's rights."),
+            "history": self.env._("It keeps present and former values of fields of whatever model, hidden ones too."),
+            "steered": self.env._("It works on whichever model one of its fields names."),
+            "by_model": self.env._("It works on whichever model it is told, by its user's rights."),
+            "by_domain": self.env._(
+                "It searches by a domain that it is given, with its user's rights: what a scope hides can be guessed."
+            ),
+            "by_code": self.env._("It runs, numbers or sets up what a code names."),
             "renders": self.env._(
                 "It renders templates, or writes with all rights, while it is merely read or filled in."
             ),

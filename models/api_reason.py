@@ -152,10 +152,10 @@ class ApiReason(models.AbstractModel):
                 ),
             ),
             Reason.PROTECTED_MODEL: (
-                self.env._("Protected model"),
+                self.env._("Protected model or method"),
                 self.env._(
-                    "This model runs code or changes rights. A scope line has to name it in full; a pattern "
-                    "does not reach it."
+                    "This model runs code or changes rights, or this method works on what a parameter names. A scope "
+                    "line has to name the model in full; a pattern does not reach it."
                 ),
             ),
             Reason.GUARD_CONFIGURATION: (

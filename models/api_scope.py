@@ -11,7 +11,7 @@ from ..core.call import Operation
 from ..core.operation import operations_of
 from ..core.policy import DOCUMENT_VERSION, compile_policy, write_document
 from ..core.scope import ScopeLine
-from .closure import COMPUTED, RECORDS, RELATED, UNTRACEABLE, Closure
+from .closure import COMPUTED, HISTORY, OPENS, RECORDS, RELATED, UNTRACEABLE, Closure
 
 _PATTERN = re.compile(r"\*|[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*(\.\*)?|/[^\s*]*\*?", re.IGNORECASE)
 _METHOD = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
@@ -241,6 +241,8 @@ class ApiScopeLine(models.Model):
             RELATED: self.env._("shows a hidden field"),
             COMPUTED: self.env._("is computed from a hidden field"),
             RECORDS: self.env._("shows records that may be hidden"),
+            OPENS: self.env._("opens the record's own page to whoever has it"),
+            HISTORY: self.env._("keeps former values"),
             UNTRACEABLE: self.env._("is computed with all rights, from what nobody can tell"),
         }
         causes = Closure(self.env.registry, policy).causes

@@ -19,6 +19,7 @@ from .api_data import barring, closures_of
 
 # JSON-1 and the documentation show what a screen shows, and have to look up which screen that is
 _SHOWING_SCREENS = frozenset({Door.JSON1, Door.DOCS})
+_BY_VALUES = frozenset({Operation.WRITE, Operation.CREATE})
 _SCREENS = ("ir.actions.", "ir.ui.", "ir.embedded.actions", "ir.module.module")
 
 
@@ -65,6 +66,15 @@ class Base(models.AbstractModel):
         if field.type in ("one2many", "many2many") and operation == "read" and (deny := self._denied_lines(field)):
             raise self.env["api.guard"]._refused_inside(exchange, deny, f"{field.comodel_name}: read")
         return super()._check_field_access(field, operation)
+
+    # rests on odoo/orm/models.py, write: record rules are asked before a record is written, and not after. Methods
+    # that are executed may move a record on its way; values that a caller gives may not move it out of its scope
+    def write(self, vals):
+        done = super().write(vals)
+        exchange = working_for(self.env.cr)
+        if exchange is not None and exchange.closures and exchange.call.target.operations & _BY_VALUES:
+            self.env["api.data"]._check_still_within(self)
+        return done
 
     # rests on odoo/orm/models.py, _field_to_sql: a related field is looked through with all rights
     def _field_to_sql(self, alias, field_expr, query=None):

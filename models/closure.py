@@ -26,22 +26,26 @@ _logger = logging.getLogger(__name__)
 MAX_CLOSURES = 128
 _GRAPH, _CLOSURES = "_api_guard_graph", "_api_guard_closures"
 
-RULE, MASK, RELATED, COMPUTED, RECORDS, UNTRACEABLE = (
-    "rule", "mask", "related", "computed", "records", "untraceable",
+RULE, MASK, RELATED, COMPUTED, RECORDS, UNTRACEABLE, OPENS, HISTORY = (
+    "rule", "mask", "related", "computed", "records", "untraceable", "opens", "history",
 )  # fmt: skip
+
+_TOKEN, _HTML_HISTORY = "access_token", "html_field_history"
 
 
 class Graph:
     """What depends on what in a registry. Fields are named by (model, field)."""
 
     def __init__(self, registry):
-        self.dependents = defaultdict(set)  # field → {(field made of it, RELATED or COMPUTED)}
+        self.dependents = defaultdict(set)  # field → {(field that gives it away, why)}
         self.written_through = defaultdict(set)  # field → related fields that write it
         self.reading_of = defaultdict(set)  # model → fields that show its records' values whoever asks
+        self.references = defaultdict(set)  # model → {(field that holds a model's name, field that holds an id of it)}
         self.untraceable = set()
         for model_name, model in registry.items():
             for field in model._fields.values():
                 self._add(registry, model_name, field)
+                self._add_by_name(model_name, model._fields, field)
 
     def _add(self, registry, model_name, field):
         here = (model_name, field.name)
@@ -50,6 +54,17 @@ class Graph:
         is_virtual = not field.store and not field.related
         if is_virtual and ((field.compute and field.compute_sudo) or (not field.compute and field.search)):
             self.untraceable.add(here)
+
+    def _add_by_name(self, model_name, fields, field):
+        """What no dependency tells."""
+        if _TOKEN in fields and field.name not in ("id", _TOKEN):
+            self.dependents[model_name, field.name].add(((model_name, _TOKEN), OPENS))
+        if _HTML_HISTORY in fields and field.type == "html":
+            self.dependents[model_name, field.name].add(((model_name, _HTML_HISTORY), HISTORY))
+        if field.type == "many2one_reference" and field.store:
+            named_by = fields.get(field.model_field)
+            if named_by is not None and named_by.store and named_by.type in ("char", "selection"):
+                self.references[model_name].add((named_by.name, field.name))
 
     def _follow(self, registry, model_name, field, here, path):
         kind = RELATED if field.related else COMPUTED
@@ -146,7 +161,24 @@ class Closure:
         domains = [self._evaluated(model, text) for text in domains_on(self.policy, model._name, operation)]
         if self.policy.companies is not None:
             domains.append(_company_domain(model, sorted(self.policy.companies)))
+        graph = _kept(self._registry, _GRAPH, lambda: Graph(self._registry))
+        domains += [
+            Domain(named_by, "!=", name) | Domain(field, "in", self._reached(model.env, name))
+            for named_by, field in graph.references.get(model._name, ())
+            for name in sorted(self._referred - {model._name})
+        ]
         return Domain.AND(domains)
+
+    @cached_property
+    def _referred(self):
+        """The models with records that attachments, messages and the like belong to, and go with."""
+        return {name for name in self.restricted_models if self._registry[name]._auto}
+
+    def _reached(self, env, name):
+        """The query of the records of a model that the policy leaves."""
+        model = env[name].sudo().with_context(active_test=False)
+        texts = domains_on(self.policy, name, Operation.READ)
+        return model._search(Domain.AND([self._evaluated(env[name], text) for text in texts]))
 
     def _evaluated(self, model, text):
         if (constant := self._constants.get((model._name, text))) is not None:

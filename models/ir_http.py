@@ -10,12 +10,11 @@ from odoo.http import HttpDispatcher, JsonRPCDispatcher, request
 from werkzeug.exceptions import UnprocessableEntity
 
 from ..core.call import RPC_DOORS, Door, Kind, Operation, Target
-from ..core.operation import operations_of
 from ..core.verdict import Allow
 from ..exceptions import Refused
 from ..seams import errors
 from ..seams.exchange import current, door_of
-from .api_guard import renders
+from .api_guard import target_of
 
 # what Odoo's ORM and PostgreSQL raise over values of the wrong kind
 _UNFIT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError,
@@ -128,7 +127,7 @@ def _target(exchange, endpoint):
     params = request.params
     if "__model__" in params and exchange.door is Door.JSON2:
         model, method = str(params["__model__"]), str(params["__method__"])
-        return Target(model, method, operations_of(method), renders(request.registry, model))
+        return target_of(request.registry, model, method)
     if exchange.door is Door.JSON1:
         return _json1_target(params)
     if exchange.door is Door.DOCS:
@@ -172,9 +171,14 @@ def _answer_error(exchange, exception, stock):
 
 
 def _is_callers_mistake(error, exchange):
-    """Did the ORM's own method fail over values that it cannot read? Business code may fail for any other cause."""
+    """Did the ORM's own method fail over values that it cannot read? Business code may fail for any other cause.
+
+    Told to credentials with a scope only: to all others Odoo's answers, its statuses included, stay as they are.
+    """
     target = exchange.call and exchange.call.target
-    if exchange.door is not Door.JSON2 or target is None or target.operations <= _EXECUTE or target.operations == _OURS:
+    if exchange.door is not Door.JSON2 or target is None or not exchange.scoped:
+        return False
+    if target.operations <= _EXECUTE or target.operations == _OURS:
         return False
     return isinstance(error, _UNFIT) and not isinstance(error, (UserError, Refused))
 

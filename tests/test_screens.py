@@ -9,6 +9,7 @@ from odoo.tests.common import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL
 
 from ..core.protected import PROTECTED
+from ..core.steered import STEERED
 
 OPERATIONS = ("read", "write", "create", "unlink")
 # model: what a plain user, an auditor and a manager may do
@@ -317,9 +318,11 @@ class TestScreens(TransactionCase):
 class TestProtected(TransactionCase):
     def test_every_row_of_the_code_is_shown_with_its_reason(self):
         rows = self.env["api.protected"].search([])
-        self.assertEqual({row.name for row in rows}, {row.name for row in PROTECTED})
+        models, methods = rows.filtered(lambda row: not row.method), rows.filtered("method")
+        self.assertEqual({row.name: row.reading for row in models}, {row.name: row.reading for row in PROTECTED})
+        self.assertEqual({(row.name, row.method) for row in methods}, {(row.model, row.method) for row in STEERED})
+        self.assertEqual(len(rows), len(PROTECTED) + len(STEERED))
         self.assertTrue(all(row.reason for row in rows))
-        self.assertEqual({row.name: row.reading for row in rows}, {row.name: row.reading for row in PROTECTED})
 
     def test_a_row_tells_how_many_models_it_names_and_which_scopes_name_it(self):
         scope = self.env["api.scope"].create(
@@ -334,7 +337,17 @@ class TestProtected(TransactionCase):
 
     def test_rows_are_grouped_and_ordered(self):
         groups = self.env["api.protected"]._read_group([], ["danger"], ["__count"])
-        self.assertEqual(sum(count for _danger, count in groups), len(PROTECTED))
+        self.assertEqual(sum(count for _danger, count in groups), len(PROTECTED) + len(STEERED))
+
+    def test_a_method_tells_which_models_have_it_and_which_scopes_name_it(self):
+        line = {"model_pattern": "mail.activity", "methods": "get_activity_data"}
+        scope = self.env["api.scope"].create({"name": "Activities", "line_ids": [Command.create(line)]})
+        rows = self.env["api.protected"]
+        activities = rows.search([("method", "=", "get_activity_data")])
+        self.assertEqual((activities.model_count, activities.scope_ids), (1, scope))
+        routed = rows.search([("method", "=", "message_route")])
+        self.assertGreater(routed.model_count, 2)
+        self.assertFalse(routed.scope_ids)
 
 
 @tagged("post_install", "-at_install")

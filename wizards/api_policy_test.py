@@ -4,11 +4,11 @@ from datetime import datetime, timedelta, timezone
 
 from odoo import api, fields, models
 
-from ..core.call import Call, Credential, Door, Kind, State, Target
+from ..core.call import Call, Credential, Door, Kind, State
 from ..core.decide import decide
 from ..core.network import parse_address, parse_network
-from ..core.operation import operations_of
 from ..core.verdict import Allow
+from ..models.api_guard import target_of
 
 
 class ApiPolicyTest(models.TransientModel):
@@ -93,5 +93,4 @@ class ApiPolicyTest(models.TransientModel):
         return fresh, policies, None
 
     def _target(self):
-        method = (self.method or "").strip()
-        return Target((self.model or "").strip(), method, operations_of(method))
+        return target_of(self.env.registry, (self.model or "").strip(), (self.method or "").strip())

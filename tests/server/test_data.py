@@ -222,10 +222,12 @@ def test_records_outside_the_domain_are_not_changed(door, world, call, planted):
         execute(caller, "res.partner", "create", vals_list=[{"name": "x", "color": 3}]).refusal,
         execute(caller, "res.partner", "write", [inside["id"]], vals={
             "child_ids": [[1, outside["id"], {"comment": "x"}]]}).refusal,
-        execute(caller, "res.partner", "write", [inside["id"]], vals={"color": 3}).refusal or True,
-        execute(caller, "res.partner", "web_resequence", [outside["id"]], specification={}).refusal or True,
+        execute(caller, "res.partner", "write", [inside["id"]], vals={"color": 3}).refusal,
+        execute(caller, "res.partner", "web_save", [inside["id"]], vals={"color": 3}, specification={}).refusal,
+        execute(caller, "res.partner", "web_resequence", [outside["id"]], specification={}).refusal,
+        execute(caller, "res.partner", "web_resequence", [inside["id"]], specification={}, field_name="color").refusal,
     ))
-    world.rows("UPDATE res_partner SET color = 7 WHERE id = %s", inside["id"])
+    assert world.value("SELECT color FROM res_partner WHERE id = %s", inside["id"]) == 7
     assert world.rows("SELECT md5(p::text) FROM res_partner p WHERE id = %s", outside["id"]) == before
     assert value(world, execute(caller, "res.partner", "create", vals_list=[{"name": "In", "color": 7}]))
 
