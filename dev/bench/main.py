@@ -53,6 +53,15 @@ def _options(arguments):
     return options
 
 
+def _told(part):
+    """A part in words: "json2_write", "json2_write with 8 clients"."""
+    _method, *arguments = part
+    if not arguments:
+        return "the long run"
+    case, clients = arguments
+    return case.name if clients == 1 else f"{case.name} with {clients} clients"
+
+
 class Bench:
     """One run. `_parts`: what is still to be done, so that a quick run shares its time among them."""
 
@@ -77,7 +86,7 @@ class Bench:
                 part, *arguments = self._parts[0]
                 if self._is_late():
                     say("\n! A busy machine: two minutes were not enough for "
-                        f"{len(self._parts)} of the measurements. CASES=… measures some.")
+                        f"{', '.join(map(_told, self._parts))}. CASES=… measures some.")
                     break
                 part(variants, results, *arguments)
                 self._parts.pop(0)

@@ -100,7 +100,9 @@ def verdict_lines(cases, is_quick=False):
     found += [("all, at the end", *verdict) for verdict in memory_verdict(cases)]
     for case, what, measured, budget, kept in found:
         verdict = "ok" if kept else "over"
-        yield case, what, _WORDING[what].format(measured, budget), "–" if is_quick and what == "memory" else verdict
+        if is_quick and what == "memory":
+            verdict = "too short a run to tell"
+        yield case, what, _WORDING[what].format(measured, budget), verdict
 
 
 # ---------------------------------------------------------------------- the terminal
