@@ -20,4 +20,5 @@ from .core import test_redact
 from .core import test_scope
 from .core import test_secret
 from .core import test_shape
+from .core import test_steered
 from .core import test_verdict

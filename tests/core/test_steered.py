@@ -1,6 +1,6 @@
 """Which methods does no pattern reach, because a parameter names what they work on?"""
 
-import unittest
+from odoo.tests.common import BaseCase
 
 from ...core.call import Operation, Target
 from ...core.scope import ScopeLine, covered
@@ -9,7 +9,7 @@ from ...core.steered import STEERED, UNSTEERED, is_steered
 EXECUTE = frozenset({Operation.EXECUTE})
 
 
-class TestSteered(unittest.TestCase):
+class TestSteered(BaseCase):
     def test_parameters_tell(self):
         for parameters, expected in (
             ((), False),

@@ -42,7 +42,6 @@ from dev.layout import RUN
 REJECTED = "The credential was not accepted."
 FORBIDDEN = "The policy of this credential does not allow this call."
 NOT_COMPLETED = "The server could not complete the call."
-UNFIT = "The values of this call do not fit its method."
 OBJECT_DOORS = {"xmlrpc": xmlrpc_2, "xmlrpc_v1": xmlrpc_v1, "jsonrpc": jsonrpc, "json2": json2}
 RPC_DOORS = {"xmlrpc": xmlrpc_2, "jsonrpc": jsonrpc}
 every_deployment = pytest.mark.parametrize("server", ["one", "several", "wide"], indirect=True)
@@ -202,7 +201,7 @@ def test_first_call_whose_method_raises_keeps_its_entry_and_tells_nothing(door, 
     caller = Caller(fresh().url, world.name, key.secret, key.uid)
     for domain in ([("no_such_field", "=", 1)], ["no domain"]):
         answer = OBJECT_DOORS[door](caller, "res.partner", "search", domain=domain)
-        assert answer.sentence == (UNFIT if door == "json2" else NOT_COMPLETED)
+        assert answer.sentence == NOT_COMPLETED
         assert leak(answer) is None
         entry = world.entry(answer)
         assert (entry["outcome"], entry["committed"], entry["error_class"]) == ("failed", False, "ValueError")
