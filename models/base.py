@@ -5,6 +5,10 @@ specification, a command in a relational field reach models and fields that the
 call does not name. All of them ask here. What business code does under sudo does
 not: Odoo trusts it, and so the methods that a scope lets a program execute are
 named one by one.
+
+Everything that Odoo does comes by here, and most of it is no call of a program: then
+no exchange is tied to the cursor, and each hook ends with its first look. That look is
+written out in each, because in a page of the web client it is taken five hundred times.
 """
 
 from functools import partial
@@ -29,6 +33,8 @@ class Base(models.AbstractModel):
     # rests on odoo/orm/models.py, _check_access: asked for each record met with the caller's rights, x2many commands
     # and the models of search domains included
     def _check_access(self, operation):
+        if self.env.cr._api_guard_exchange is None:
+            return super()._check_access(operation)
         exchange = working_for(self.env.cr)
         if exchange is not None and _is_judged(exchange, self._name, operation):
             guard = self.env["api.guard"]
@@ -39,6 +45,8 @@ class Base(models.AbstractModel):
     # rests on odoo/orm/models.py, _has_field_access: asked for reading, domains, order, grouping, export, fields_get
     @api.model
     def _has_field_access(self, field, operation):
+        if self.env.cr._api_guard_exchange is None:
+            return super()._has_field_access(field, operation)
         allowed = super()._has_field_access(field, operation)
         exchange = working_for(self.env.cr)
         if exchange is None or not allowed or (operation == "read" and id(field) in exchange.opened):
@@ -58,6 +66,8 @@ class Base(models.AbstractModel):
     # rests on odoo/orm/models.py, _check_field_access
     @api.model
     def _check_field_access(self, field, operation):
+        if self.env.cr._api_guard_exchange is None:
+            return super()._check_field_access(field, operation)
         exchange = working_for(self.env.cr)
         if exchange is None:
             return super()._check_field_access(field, operation)
@@ -71,6 +81,8 @@ class Base(models.AbstractModel):
     # that are executed may move a record on its way; values that a caller gives may not move it out of its scope
     def write(self, vals):
         done = super().write(vals)
+        if self.env.cr._api_guard_exchange is None:
+            return done
         exchange = working_for(self.env.cr)
         if exchange is not None and exchange.closures and exchange.call.target.operations & _BY_VALUES:
             self.env["api.data"]._check_still_within(self)
@@ -78,6 +90,8 @@ class Base(models.AbstractModel):
 
     # rests on odoo/orm/models.py, _field_to_sql: a related field is looked through with all rights
     def _field_to_sql(self, alias, field_expr, query=None):
+        if self.env.cr._api_guard_exchange is None:
+            return super()._field_to_sql(alias, field_expr, query)
         if closures_of(self.env) and (field := self._fields.get(field_expr.partition(".")[0])):
             self._check_field_access(field, "read")
         return super()._field_to_sql(alias, field_expr, query)

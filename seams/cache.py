@@ -13,14 +13,13 @@ from .patch import patch
 
 def _lookup(original):
     def lookup(self, *args, **kwargs):
+        if args[0].env.cr._api_guard_exchange is None:
+            return original(self, *args, **kwargs)
         exchange = working_for(args[0].env.cr)
         if exchange is None or exchange.suspended:
             return original(self, *args, **kwargs)
-        exchange.suspended = True
-        try:
+        with exchange.suspending():
             return original(self, *args, **kwargs)
-        finally:
-            exchange.suspended = False
 
     return lookup
 
