@@ -9,6 +9,7 @@ import base64
 import itertools
 import json
 import os
+import threading
 
 import pytest
 from doors import json2, send
@@ -191,3 +192,33 @@ def test_chatter_of_hidden_records_takes_nothing(world, call, planted):
     [kept] = json2(caller, "ir.attachment", "create", vals_list=[{**attachment, "res_id": planted["inside"]}]).value
     assert json2(caller, "ir.attachment", "write", [kept], vals={"res_id": outside}).refusal
     assert state() == before
+
+
+def test_a_call_that_odoo_repeats_is_held_in_each_attempt(world, one, call):
+    """Writers race for one record, so that Odoo repeats the losers' calls: each attempt is held like the first."""
+    secret = token()
+    [partner] = world.web.call("res.partner", "create", [{"name": "Raced", "color": 7, "phone": secret}])
+    [outside] = world.web.call("res.partner", "create", [{"name": "Not raced", "color": 3}])
+    line = {"read_mode": "except", "read_fields": "phone", "domain": "[('color', '=', 7)]"}
+    caller = call(world.key(scope={"res.partner": ("read write create", line)}))
+    since = len(one.log())
+
+    def race(number, saved, refused):
+        for turn in range(25):
+            vals = {"ref": f"{number}.{turn}"}
+            saved.append(json2(caller, "res.partner", "web_save", [partner], vals=vals, specification={"ref": {}}))
+            refused.append(json2(caller, "res.partner", "web_save", [partner], vals=vals,
+                                 specification={"ref": {}, "phone": {}}))
+            refused.append(json2(caller, "res.partner", "write", [partner, outside], vals=vals))
+
+    saved, refused = [], []
+    writers = [threading.Thread(target=race, args=[number, saved, refused]) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert "SERIALIZATION_FAILURE" in one.log()[since:], "nobody lost a race: the test has shown nothing"
+    assert not any(answer.refusal for answer in saved)
+    assert all(answer.refusal for answer in refused)
+    assert secret not in str([answer.value for answer in saved + refused])
+    assert world.value("SELECT ref FROM res_partner WHERE id = %s", outside) is None
