@@ -222,3 +222,19 @@ def test_a_call_that_odoo_repeats_is_held_in_each_attempt(world, one, call):
     assert all(answer.refusal for answer in refused)
     assert secret not in str([answer.value for answer in saved + refused])
     assert world.value("SELECT ref FROM res_partner WHERE id = %s", outside) is None
+
+
+def test_a_hidden_field_that_only_searches_is_closed_whatever_it_would_find(world, call):
+    """`phone_mobile_search` asks the database while Odoo simplifies the domain: no match, and nothing was left of it."""
+    number = "+32485" + "".join(str(ord(letter) % 10) for letter in token())
+    [parent] = world.web.call("res.partner", "create", [{"name": "Parent", "phone": number, "color": 3}])
+    world.web.call("res.partner", "create", [{"name": "Child", "parent_id": parent, "color": 7}])
+    for hides in ({"read_mode": "except", "read_fields": "phone"}, {"domain": "[('color', '=', 7)]"}):
+        caller = call(world.key(scope={"res.partner": ("read", hides)}))
+        for path in ("phone_mobile_search", "parent_id.phone_mobile_search"):
+            for domain in ([[path, "=", number]], [[path, "=", number[:-1] + "x"]], ["!", [path, "=", "+32999999999"]]):
+                for method, arguments in (("search_count", {}), ("search_read", {"fields": ["color"]}),
+                                          ("formatted_read_grouping_sets", {"grouping_sets": [["color"], []],
+                                                                            "aggregates": ["__count"]})):
+                    answer = json2(caller, "res.partner", method, domain=domain, **arguments)
+                    assert answer.status == 403, (hides, method, domain, answer.body[:300])
