@@ -6,7 +6,8 @@
     "website": "https://github.com/api-guard/api_guard",
     "license": "LGPL-3",
     "category": "Technical",
-    "depends": ["base_setup", "web", "rpc"],
+    "depends": ["base_setup", "mail", "rpc", "web"],
+    "external_dependencies": {"python": ["cryptography", "pyotp"]},
     "data": [
         "security/api_guard_groups.xml",
         "security/ir.model.access.csv",

@@ -26,7 +26,7 @@ WORKERS = 2
 LOGIN, PASSWORD = "bench", "bench-password"  # of databases that live for minutes
 
 HERE = Path(__file__).parent
-MODULES = ("base_setup", "web", "rpc")  # what the addon needs, so that the addon is all that differs
+MODULES = ("base_setup", "mail", "rpc", "web")  # what the addon needs, so that the addon is all that differs
 
 
 @dataclass
