@@ -17,6 +17,7 @@ from math import isfinite
 from typing import Any
 
 from .policy import Detail
+from .secret import PREFIX
 
 MAX_TEXT = 256  # characters of one value
 MAX_ITEMS = 40  # items of one container
@@ -31,6 +32,8 @@ _SECRET_NAME = re.compile(
     r"|session|^pin$|cvc|cvv|signature",
     re.IGNORECASE,
 )
+# Wider than the pattern of keys: of one that lost its end or was glued to a word, the rest is too much, too.
+_KEY = re.compile(rf"{PREFIX}[0-9A-Za-z]{{24,36}}")
 # Nothing in it can match the same text in two ways: a caller chooses what it is matched with.
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}(?:==?\s*)?")
 
@@ -54,15 +57,15 @@ def redact(value: object, detail: Detail, secrets: Sequence[str] = ()) -> str | 
 
 
 def blank(text: str, secrets: Sequence[str]) -> str:
-    """`text` without any of `secrets`.
+    """`text` without any of `secrets`, and without whatever looks like a key of ours, mistyped ones too.
 
-    >>> blank("bad key 0123456789", ["0123456789"])
-    'bad key [redacted]'
+    >>> blank("bad key 0123456789", ["0123456789"]), blank("ag_" + "0" * 36, [])
+    ('bad key [redacted]', '[redacted]')
     """
     for secret in sorted(secrets, key=len, reverse=True):  # one may be the beginning of another
         if len(secret) >= 4:  # blanking shorter ones would spell them out by what is missing
             text = text.replace(secret, REDACTED)
-    return text
+    return _KEY.sub(REDACTED, text) if PREFIX in text else text
 
 
 def is_secret_name(name: object) -> bool:

@@ -1,29 +1,91 @@
-"""Is this the secret of that key, without deriving a slow hash?
+"""What does a key look like, and is this the secret of that key, without deriving a slow hash?
 
-A slow hash protects secrets that people choose. Odoo's API keys are 160 random
-bits, which no amount of fast hashing finds, so beside Odoo's own slow hash a
-fast check of the same secret may stand. It is bound to that very hash: when the
-hash changes, the check says nothing any more and the slow way is asked. Knows
-nothing of where either is stored.
+A slow hash protects secrets that people choose. API keys are drawn: Odoo's are 160
+random bits, ours 178, which no amount of fast hashing finds, so beside Odoo's own
+slow hash a fast check of the same secret may stand. It is bound to that very hash:
+when the hash changes, the check says nothing any more and the slow way is asked.
+
+Ours say what they are (`ag_`) and whether they are whole (a checksum), as GitHub's
+tokens do: scanners find them wherever they were pasted, and a mistyped one is told
+apart without looking for it. Knows nothing of where either is stored.
 """
 
 from __future__ import annotations
 
 import re
+from binascii import crc32
 from hashlib import blake2b
 from hmac import compare_digest
 
-#: Secrets with at least this many characters of hexadecimal randomness get a check.
-_RANDOM = re.compile(r"[0-9a-f]{40}")
+PREFIX = "ag_"
+RANDOM_BYTES = 32  # what `write_secret` is to be given
+_BODY, _CHECKSUM = 30, 6  # characters
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+#: What scanners look for, as a regular expression that any of them reads; `is_well_formed` then knows a decoy.
+PATTERN = r"\bag_[0-9A-Za-z]{36}\b"
+
+_OURS = re.compile(r"ag_[0-9A-Za-z]{36}")
+_ODOOS = re.compile(r"[0-9a-f]{40}")
+
+
+def write_secret(random_bytes: bytes) -> str:
+    """The key that `RANDOM_BYTES` random bytes make: `ag_`, 30 base62 characters, 6 of checksum.
+
+    Of 256 bits it keeps the remainder by 62**30 (178.6 bits): some keys are likelier
+    than others by one part in 2**77, which is nothing to a guesser.
+
+    >>> write_secret(bytes(32)), len(write_secret(b"\\xff" * 32))
+    ('ag_0000000000000000000000000000003jWiV6', 39)
+    """
+    if len(random_bytes) < RANDOM_BYTES:
+        raise ValueError("too few random bytes for a key")
+    body = PREFIX + _base62(int.from_bytes(random_bytes, "big"), _BODY)
+    return body + _checksum(body)
+
+
+def has_prefix(secret: object) -> bool:
+    """Does it claim to be one of our keys?
+
+    >>> has_prefix("ag_1"), has_prefix("5f" * 20), has_prefix(None)
+    (True, False, False)
+    """
+    return isinstance(secret, str) and secret.startswith(PREFIX)
+
+
+def is_well_formed(secret: str) -> bool:
+    """Is it one of our keys, whole and without a slip? Not whether it opens anything.
+
+    The checksum is no secret: it tells a mistyped key from a good one, not a forged one.
+
+    >>> key = write_secret(bytes(32))
+    >>> is_well_formed(key), is_well_formed(key[:-1]), is_well_formed(key.lower())
+    (True, False, False)
+    """
+    if _OURS.fullmatch(secret) is None:
+        return False
+    return secret[-_CHECKSUM:] == _checksum(secret[:-_CHECKSUM])
 
 
 def is_random(secret: str) -> bool:
-    """Does the secret look like one that Odoo drew, rather than one that somebody thought of?
+    """Does the secret look like one that was drawn, rather than one that somebody thought of?
 
     >>> is_random("5f" * 20), is_random("my favourite api key"), is_random("0" * 39)
     (True, False, False)
     """
-    return _RANDOM.fullmatch(secret) is not None
+    return _ODOOS.fullmatch(secret) is not None or is_well_formed(secret)
+
+
+def _base62(number: int, width: int) -> str:
+    digits = []
+    for _ in range(width):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def _checksum(text: str) -> str:
+    return _base62(crc32(text.encode()), _CHECKSUM)
 
 
 def write_check(secret: str, stored: str) -> str:

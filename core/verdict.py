@@ -42,6 +42,7 @@ class Reason(str, Enum):
 
     # who
     UNKNOWN_CREDENTIAL = "credential.unknown", _REJECTED
+    KEY_MISTYPED = "credential.mistyped", _REJECTED
     WRONG_USER = "credential.wrong_user", _REJECTED
     USER_INACTIVE = "credential.user_inactive", _REJECTED
     KEY_REVOKED = "credential.revoked", _REJECTED

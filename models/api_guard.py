@@ -42,6 +42,7 @@ from ..seams.beside import beside
 from ..seams.exchange import Exchange, bind, of_cursor, working_for
 from ..seams.read_only import read_only
 from .api_audit_entry import ApiAuditEntry
+from .api_identity import reason_of_form
 from .api_recorder import bounded_ids, rows_of
 from .commands import contents_of
 
@@ -139,7 +140,7 @@ class ApiGuard(models.AbstractModel):
         try:
             check_password()
         except (AccessDenied, TypeError, ValueError):  # the latter from passlib, for what no password can be
-            exchange.verdict = Deny(Reason.UNKNOWN_CREDENTIAL)
+            exchange.verdict = Deny(reason_of_form(secret))
             cls._require(exchange, exchange.verdict)
         finally:
             exchange.vouched = False

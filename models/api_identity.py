@@ -16,10 +16,10 @@ from odoo.tools import file_open
 
 from ..core.call import Credential, Kind, State
 from ..core.policy import Policy, compile_policy, fingerprint
-from ..core.secret import read_check
+from ..core.secret import has_prefix, is_well_formed, read_check
 from ..core.verdict import Deny, Reason
 
-MAX_SECRET = 256  # characters; a key has 40, and Odoo hashes nothing beyond 4096
+MAX_SECRET = 256  # characters; a key has 39 or 40, and Odoo hashes nothing beyond 4096
 MAX_COMPILED = 512
 _GREATEST_ID = 2**31 - 1
 
@@ -67,6 +67,8 @@ class ApiIdentity(models.AbstractModel):
     @classmethod
     def _of_key(cls, cr, secret, scope="rpc"):
         """Whose key is `secret`, or was it? Always an identity; kind NONE: nobody's, perhaps a password."""
+        if reason_of_form(secret) is Reason.KEY_MISTYPED:
+            return replace(cls._nobody(cr), refusal=Deny(Reason.KEY_MISTYPED))
         rows = cls._rows(cr, "prefix", _prefix(secret))
         for row in rows:
             if row["hash"] and _matches(secret, row["hash"], row["secret_check"]):
@@ -187,6 +189,12 @@ class ApiIdentity(models.AbstractModel):
         wanted = None if wanted is None else str(wanted)
         cr.execute("SELECT * FROM api_guard_identify(%s, %s)", [by, wanted])
         return cr.dictfetchall()
+
+
+def reason_of_form(secret):
+    """Why nobody has this secret, as far as it shows by itself."""
+    is_mistyped = has_prefix(secret) and not is_well_formed(secret)
+    return Reason.KEY_MISTYPED if is_mistyped else Reason.UNKNOWN_CREDENTIAL
 
 
 def _prefix(secret):

@@ -23,6 +23,13 @@ class ApiReason(models.AbstractModel):
                     "The secret belongs to nobody here. If the caller is yours, give it a key of this database."
                 ),
             ),
+            Reason.KEY_MISTYPED: (
+                self.env._("Mistyped key"),
+                self.env._(
+                    "The secret begins like a key of API Guard, but its checksum is wrong: a character was lost or "
+                    "changed on the way. Let the program have the key once more, as it was shown."
+                ),
+            ),
             Reason.WRONG_USER: (
                 self.env._("Key of another user"),
                 self.env._(

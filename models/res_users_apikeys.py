@@ -1,8 +1,12 @@
 """Odoo's API keys: what they open is settled here, what they say on the screens comes from their companion."""
 
+import os
+
 from odoo import api, fields, models
-from odoo.addons.base.models.res_users import check_identity
+from odoo.addons.base.models.res_users import INDEX_SIZE, KEY_CRYPT_CONTEXT, check_identity
 from odoo.exceptions import AccessError
+
+from ..core.secret import RANDOM_BYTES, write_secret
 
 _KEYS = "res.users.apikeys"
 
@@ -46,9 +50,25 @@ class ResUsersApikeys(models.Model):
         if self._name != _KEYS:
             return super()._generate(scope, name, expiration_date)
         parent_id = self.env["api.guard"]._minting_credential(self.env)
-        secret = super()._generate(scope, name, expiration_date)
+        secret = self._rewrite(super()._generate(scope, name, expiration_date))
         companion = self.env["api.credential"].sudo()._of_secret(secret, self.env.user)
         companion._adopt(policy_id=self.env.context.get("api_guard_policy_id"), parent_id=parent_id)
+        return secret
+
+    def _rewrite(self, drawn):
+        """The secret, of our form, that from now on opens the key which was just made with the secret `drawn`.
+
+        What is stored is as before: Odoo's own hash and index, so that the key opens
+        an Odoo without the guard, too.
+        """
+        secret = write_secret(os.urandom(RANDOM_BYTES))
+        self.env.cr.execute(
+            """WITH made AS (UPDATE res_users_apikeys SET key = %s, index = %s
+                              WHERE id = (SELECT max(id) FROM res_users_apikeys WHERE user_id = %s AND index = %s)
+                          RETURNING id, index)
+               UPDATE api_credential c SET key_index = made.index FROM made WHERE c.apikey_id = made.id""",
+            [KEY_CRYPT_CONTEXT.hash(secret), secret[:INDEX_SIZE], self.env.user.id, drawn[:INDEX_SIZE]],
+        )
         return secret
 
     def action_open_credential(self):

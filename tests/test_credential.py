@@ -5,11 +5,13 @@ from unittest.mock import patch
 
 import psycopg2
 from odoo import fields
+from odoo.addons.base.models import res_users
 from odoo.exceptions import AccessError, UserError
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..core.call import Kind, State
+from ..core.secret import RANDOM_BYTES, is_well_formed, write_secret
 from ..core.verdict import Reason
 from ..models import api_identity
 
@@ -45,6 +47,41 @@ class TestCredential(TransactionCase):
         )
         [key_id] = self.env.cr.fetchone()
         self.assertEqual(self.env["api.credential"].search([("apikey_id", "=", key_id)]).name, "raw")
+
+    def test_a_new_key_bears_its_prefix_and_opens_an_odoo_without_the_guard(self):
+        secret, companion = self._key()
+        self.assertTrue(is_well_formed(secret))
+        self.assertEqual(companion.key_index, secret[:8])
+        found = res_users.ResUsersApikeys._check_credentials(self.env["res.users.apikeys"], scope="rpc", key=secret)
+        self.assertEqual(found, self.owner.id)
+
+    def test_two_keys_made_in_one_breath_open_each_its_own(self):
+        made = [self._key() for _ in range(3)]
+        self.assertEqual(len({secret for secret, _companion in made}), 3)
+        for secret, companion in made:
+            self.assertEqual(self._identify(secret).credential_id, companion.id)
+
+    def test_a_key_that_odoo_made_before_the_guard_goes_on_working(self):
+        keys = self.env["res.users.apikeys"].with_user(self.owner)
+        with patch.object(type(keys), "_rewrite", lambda self, drawn: drawn):
+            secret, companion = self._key()
+        self.assertRegex(secret, r"\A[0-9a-f]{40}\Z")
+        self.assertEqual(self._identify(secret).credential_id, companion.id)
+
+    def test_a_mistyped_key_is_told_apart_and_not_looked_for(self):
+        secret, _companion = self._key()
+        for mistyped in (secret[:-1], secret + "0", secret.lower(), secret[:8] + "0" * 31, "ag_"):
+            with self.subTest(mistyped), patch.object(api_identity, "_matches", side_effect=AssertionError):
+                identity = self._identify(mistyped)
+                self.assertEqual(identity.refusal.reason, Reason.KEY_MISTYPED)
+                self.assertEqual((identity.credential.kind, identity.uid), (Kind.NONE, None))
+        unknown = write_secret(bytes(RANDOM_BYTES))
+        self.assertEqual(self._identify(unknown).refusal.reason, Reason.UNKNOWN_CREDENTIAL)
+
+    def test_a_trusted_device_of_the_second_factor_keeps_odoos_form(self):
+        if "auth_totp.device" in self.env:
+            secret = self.env["auth_totp.device"].with_user(self.owner)._generate("browser", "a device", _in_days(1))
+            self.assertRegex(secret, r"\A[0-9a-f]{40}\Z")
 
     def test_a_deleted_key_leaves_a_tombstone_that_knows_its_secret(self):
         secret, companion = self._key()

@@ -10,6 +10,7 @@ from odoo.tests.common import BaseCase
 
 from ...core.policy import Detail
 from ...core.redact import CUT, MAX_DEPTH, MAX_ITEMS, MAX_TEXT, MAX_TOTAL, REDACTED, blank, is_secret_name, redact
+from ...core.secret import RANDOM_BYTES, write_secret
 
 SECRET = "5f" * 20
 
@@ -193,6 +194,22 @@ class TestBlank(BaseCase):
         self.assertEqual(blank("abc", ["abc", "a", ""]), "abc")
         self.assertEqual(blank("abcd", ["abcd"]), REDACTED)
         self.assertEqual(blank("abcd", []), "abcd")
+
+    def test_what_looks_like_a_key_is_blanked_whosever_it_is(self):
+        key = write_secret(bytes(range(RANDOM_BYTES)))
+        for text in (key, key[:-1], key[:30], f"x{key}x", f"key={key}&", key + key, key * 9):
+            with self.subTest(text):
+                self.assertNotIn(key[3:27], blank(text, []))
+        for text in ("ag_", "tag_ids", "flag_of_convenience", "ag_" + "0" * 23):
+            with self.subTest(text):
+                self.assertEqual(blank(text, []), text)
+
+    def test_a_key_is_kept_neither_as_a_value_nor_as_a_name(self):
+        key = write_secret(bytes(range(RANDOM_BYTES)))
+        for detail in (Detail.NAMES, Detail.VALUES):
+            for value in ({"note": f"use {key}"}, {key: 1}, ["=", key], {"x": {"y": [{"z": "_" * 240 + key}]}}):
+                with self.subTest(detail, value=value):
+                    self.assertNotIn(key[3:12], redact(value, detail))
 
     def test_a_caller_cannot_keep_a_worker_busy(self):
         # Milliseconds; it was a minute when the pattern could match blanks in two ways.

@@ -7,6 +7,7 @@ from ...core.verdict import Allow, Deny, Reason
 # fmt: off
 CATALOGUE = {
     "credential.unknown":           (401, "invalid_token"),
+    "credential.mistyped":          (401, "invalid_token"),
     "credential.wrong_user":        (401, "invalid_token"),
     "credential.user_inactive":     (401, "invalid_token"),
     "credential.revoked":           (401, "invalid_token"),
@@ -58,9 +59,9 @@ class TestVerdict(BaseCase):
 
     def test_a_caller_cannot_tell_why_a_secret_is_not_accepted(self):
         identity = [
-            Reason.UNKNOWN_CREDENTIAL, Reason.WRONG_USER, Reason.USER_INACTIVE, Reason.KEY_REVOKED,
-            Reason.KEY_SUSPENDED, Reason.KEY_EXPIRED, Reason.PARENT_INACTIVE, Reason.PASSWORD_REFUSED,
-            Reason.DATABASE_HIDDEN,
+            Reason.UNKNOWN_CREDENTIAL, Reason.KEY_MISTYPED, Reason.WRONG_USER, Reason.USER_INACTIVE,
+            Reason.KEY_REVOKED, Reason.KEY_SUSPENDED, Reason.KEY_EXPIRED, Reason.PARENT_INACTIVE,
+            Reason.PASSWORD_REFUSED, Reason.DATABASE_HIDDEN,
         ]  # fmt: skip
         told = {(reason.status, reason.public_code, reason.sentence) for reason in identity}
         self.assertEqual(told, {(401, "invalid_token", "The credential was not accepted.")})
