@@ -1,1 +1,1 @@
-from . import me, openapi
+from . import leak, me, openapi

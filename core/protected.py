@@ -101,8 +101,12 @@ PROTECTED: tuple[Protected, ...] = (
 #: whatever its policies say, except for reading.
 GUARD_MODELS = frozenset(
     {
+        "api.alert",
         "api.credential",
         "api.door",
+        "api.leak",
+        "api.leak.report",
+        "api.leak.scan",
         "api.policy",
         "api.policy.network",
         "api.policy.test",

@@ -18,6 +18,7 @@ _LARGE = (422, "too_large", "The call is larger than its policy allows.")
 _MALFORMED = (422, "unknown_field", "The values name a field that the model does not have.")
 _ACTIVE = (422, "active_html", "A plain text of the call holds active HTML.")
 _LATER = (429, "too_many_failures", "Too many failed attempts. Try again later.")
+_REPORTS = (429, "too_many_reports", "Too many reports. Try again later.")
 _CLOSED = (503, "unavailable", "The call cannot be judged at the moment and was refused.")
 
 
@@ -68,6 +69,7 @@ class Reason(str, Enum):
     ACTIVE_HTML = "values.active_html", _ACTIVE
     UNKNOWN_FIELD = "values.unknown_field", _MALFORMED
     GUARD_CONFIGURATION = "scope.guard_configuration", _SCOPE
+    TOO_MANY_REPORTS = "report.too_many", _REPORTS
     # us
     POLICY_UNREADABLE = "guard.policy_unreadable", _CLOSED
 

@@ -11,6 +11,10 @@ from . import api_protected
 from . import api_credential
 from . import api_reason
 from . import api_audit_entry
+from . import api_alert
+from . import api_leak
+from . import api_leak_report
+from . import api_leak_scan
 from . import base
 from . import ir_config_parameter
 from . import ir_http

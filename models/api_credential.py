@@ -42,6 +42,9 @@ class ApiCredential(models.Model):
         required=True,
         readonly=True,
     )
+    suspension = fields.Selection(
+        [("leaked", "Reported as leaked"), ("pasted", "Found pasted in a record")], "Suspended because", readonly=True
+    )
     status = fields.Selection(
         [("active", "Active"), ("suspended", "Suspended"), ("expired", "Expired"), ("revoked", "Revoked")],
         compute="_compute_status",
@@ -220,11 +223,18 @@ class ApiCredential(models.Model):
 
     def action_suspend(self):
         self._check_manager()
-        self.filtered(lambda credential: credential.state == "active").sudo().write({"state": "suspended"})
+        self._suspend_for(False)
+
+    def _suspend_for(self, suspension):
+        self.filtered(lambda credential: credential.state == "active").sudo().write(
+            {"state": "suspended", "suspension": suspension}
+        )
 
     def action_resume(self):
         self._check_manager()
-        self.filtered(lambda credential: credential.state == "suspended").sudo().write({"state": "active"})
+        self.filtered(lambda credential: credential.state == "suspended").sudo().write(
+            {"state": "active", "suspension": False}
+        )
 
     def action_revoke(self):
         """Delete the keys; their companions stay and tell what became of them."""
@@ -311,6 +321,19 @@ class ApiCredential(models.Model):
                 "UPDATE api_credential SET secret_check = %s WHERE id = %s AND secret_check IS NULL",
                 [write_check(secret, stored), credential_id],
             )
+
+    @classmethod
+    def _suspend_leaked(cls, cr, credential_id):
+        """Suspend a key that somebody outside has; whether it would open anything, now or when it is resumed."""
+        cr.execute(
+            """UPDATE api_credential c SET state = 'suspended', suspension = 'leaked'
+                 FROM res_users_apikeys k
+                WHERE c.id = %s AND k.id = c.apikey_id
+                  AND (k.expiration_date IS NULL OR k.expiration_date > now() AT TIME ZONE 'utc')
+            RETURNING c.id""",
+            [credential_id],
+        )
+        return cr.fetchone() is not None
 
     @classmethod
     def _write_last_use(cls, cr, credential_id, exchange):

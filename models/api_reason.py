@@ -169,6 +169,13 @@ class ApiReason(models.AbstractModel):
                 self.env._("API Guard's own configuration"),
                 self.env._("Programs do not change the guard's configuration. Use the screens."),
             ),
+            Reason.TOO_MANY_REPORTS: (
+                self.env._("Too many reports"),
+                self.env._(
+                    "More leaked keys were reported from this address than are taken in an hour. Let the scanner "
+                    "report up to a hundred keys at once."
+                ),
+            ),
             Reason.POLICY_UNREADABLE: (
                 self.env._("Policy unreadable"),
                 self.env._(

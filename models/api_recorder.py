@@ -57,7 +57,7 @@ class ApiRecorder(models.AbstractModel):
         exchange.running, exchange.interrupted = False, True
 
     @classmethod
-    def _record_on_commit(cls, exchange, cr):
+    def _record_on_commit(cls, exchange, cr, status=200):
         """Let the entry be part of the next commit of `cr`, so that no effect is ever without it.
 
         The commit itself is wrapped, on this cursor only: Odoo's precommit hooks
@@ -75,7 +75,7 @@ class ApiRecorder(models.AbstractModel):
                 cls._send(exchange)
                 plain_commit()
             else:
-                cls._append(exchange, cr.execute, committed=True)
+                cls._append(exchange, cr.execute, committed=True, status=status)
                 exchange.entered = True
                 try:
                     plain_commit()

@@ -1,3 +1,5 @@
+from . import test_api_alert
+from . import test_api_leak
 from . import test_beside
 from . import test_collection
 from . import test_credential
@@ -5,9 +7,11 @@ from . import test_i18n
 from . import test_policy_document
 from . import test_screens
 from . import test_tours
+from .core import test_alert
 from .core import test_data
 from .core import test_decide
 from .core import test_explain
+from .core import test_leak
 from .core import test_lifetime
 from .core import test_markup
 from .core import test_mask

@@ -32,6 +32,7 @@ CATALOGUE = {
     "values.active_html":           (422, "active_html"),
     "values.unknown_field":         (422, "unknown_field"),
     "scope.guard_configuration":    (403, "insufficient_scope"),
+    "report.too_many":              (429, "too_many_reports"),
     "guard.policy_unreadable":      (503, "unavailable"),
 }
 SENTENCES = {
@@ -42,12 +43,13 @@ SENTENCES = {
     "unknown_field":      "The values name a field that the model does not have.",
     "too_large":          "The call is larger than its policy allows.",
     "too_many_failures":  "Too many failed attempts. Try again later.",
+    "too_many_reports":   "Too many reports. Try again later.",
     "unavailable":        "The call cannot be judged at the moment and was refused.",
 }
 # fmt: on
 #: What a caller may know: its own call's size, its own failures.
 OPEN = {"credential.too_many_failures", "guard.policy_unreadable", "scope.not_covered", "shape.too_large",
-        "values.unknown_field", "values.active_html"}
+        "report.too_many", "values.unknown_field", "values.active_html"}
 
 
 class TestVerdict(BaseCase):
