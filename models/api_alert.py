@@ -79,8 +79,8 @@ class ApiAlert(models.Model):
         for lang, users in managers.filtered(lambda user: user.active and user.email).grouped("lang").items():
             for alert in alerts.with_context(lang=lang):
                 mails += mails.create(alert._mail_values(users.partner_id))
-        alerts.write({"mailed_at": fields.Datetime.now()})
         if mails:
+            alerts.write({"mailed_at": fields.Datetime.now()})
             self.env.ref("mail.ir_cron_mail_scheduler_action")._trigger()
 
     def _mail_values(self, recipients):

@@ -133,7 +133,10 @@ class TestMail(AlertCase):
         self._raise()
         self.assertNotIn("<img", self._mails()[0].body_html)
 
-    def test_without_a_manager_who_has_an_address_nothing_fails(self):
+    def test_while_no_manager_has_an_address_an_alert_waits(self):
         self.env.ref("api_guard.group_manager").all_user_ids.partner_id.email = False
-        self._raise()
+        alert = self._raise()
         self.assertFalse(self._mails())
+        self.assertFalse(alert.mailed_at)
+        self.manager.email = "mia@example.com"
+        self.assertTrue(self._mails())
