@@ -77,12 +77,10 @@ class ApiLeak(models.Model):
             "views": [(False, "form")],
         }
 
-    @api.model
     def action_scan(self):
-        """Search what changed since the last search, in the background."""
+        """Search what changed since the last search, in the background; whichever findings are selected."""
         return self._request_scan(is_full=False)
 
-    @api.model
     def action_scan_all(self):
         """Search everything, in the background."""
         return self._request_scan(is_full=True)

@@ -46,3 +46,23 @@ class TestTours(HttpCase):
         with mute_logger("odoo.http"):
             revoked = self._call(secret, "search_read", domain=[], fields=["name"], limit=1)
         self.assertEqual(revoked.status_code, 401)
+
+    def _key(self, name):
+        keys = self.env["res.users.apikeys"].with_user(self.env.ref("base.user_admin")).sudo()
+        return keys._generate("rpc", name, None)
+
+    def test_a_manager_is_told_of_a_leaked_key(self):
+        new_test_user(self.env, "mia", groups="api_guard.group_manager", password="mia-the-manager")
+        answer = self.url_open("/api_guard/v1/leak", json={"secret": self._key("Report")})
+        self.assertEqual(answer.status_code, 202)
+        self.start_tour("/odoo/api-alerts", "api_guard_alerts", login="mia")
+
+    def test_a_manager_finds_a_pasted_key_and_suspends_it(self):
+        new_test_user(self.env, "mia", groups="api_guard.group_manager", password="mia-the-manager")
+        self.env["res.partner"].create({"name": "Holder", "comment": self._key("Pasted")})
+        scans = self.env["api.leak.scan"]
+        scan, targets = scans._open(is_full=True), scans._targets()
+        while not scan.finished_at:
+            scan._step(targets)
+        self.start_tour("/odoo/api-pasted-keys", "api_guard_pasted_keys", login="mia")
+        self.assertEqual(self.env["api.credential"].search([("name", "=", "Pasted")]).suspension, "pasted")

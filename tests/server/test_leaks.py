@@ -60,8 +60,8 @@ def shape(answer):
 def unguarded_texts(world, text):
     """The tables that hold `text` anywhere."""
     tables = world.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    return [row["tablename"] for row in tables if world.value(
-        f'SELECT EXISTS (SELECT 1 FROM "{row["tablename"]}" t WHERE position(%s IN t::text) > 0)', text)]
+    query = 'SELECT EXISTS (SELECT 1 FROM "{}" t WHERE position(%s IN t::text) > 0)'
+    return [row["tablename"] for row in tables if world.value(query.format(row["tablename"]), text)]
 
 
 # ---------------------------------------------------------------------- the form of keys
@@ -273,7 +273,7 @@ def test_no_table_keeps_what_was_reported(world, report, minted):
 
 
 def scan(world, is_full=True):
-    world.web.call("api.leak", "action_scan_all" if is_full else "action_scan")
+    world.web.call("api.leak", "action_scan_all" if is_full else "action_scan", [])
     cron = world.value("SELECT res_id FROM ir_model_data WHERE module = 'api_guard' AND name = 'cron_leak_scan'")
     world.web.call("ir.cron", "method_direct_trigger", [cron])
     assert world.value("SELECT count(*) FROM api_leak_scan WHERE finished_at IS NULL") == 0
@@ -331,6 +331,6 @@ def test_program_neither_searches_nor_resolves_nor_acknowledges(world, call):
     key = world.key(uid=world.admin_uid)
     for model, method in (("api.leak", "action_scan"), ("api.leak", "action_resolve"), ("api.leak", "unlink"),
                           ("api.alert", "action_acknowledge"), ("api.leak.scan", "create")):  # fmt: skip
-        ids = None if method in ("action_scan", "create") else [1]
+        ids = None if method == "create" else [1]
         answer = json2(call(key), model, method, ids, **({"vals_list": [{}]} if method == "create" else {}))
         assert world.entry(answer)["reason"] == "scope.guard_configuration"

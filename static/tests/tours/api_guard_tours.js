@@ -132,3 +132,45 @@ registry.category("web_tour.tours").add("api_guard_audit_log", {
         { trigger: ".o_statusbar_status .o_arrow_button_current:contains(Revoked)" },
     ],
 });
+
+registry.category("web_tour.tours").add("api_guard_alerts", {
+    url: "/odoo/api-alerts",
+    steps: () => [
+        {
+            content: "The leaked key is told; open it",
+            trigger: ".o_data_row:contains(Leaked key):contains(Critical):contains(Report) [name=code]",
+            run: "click",
+        },
+        {
+            content: "It says what to do",
+            trigger: ".o_form_view .alert:contains(suspended):contains(give the program a new one)",
+        },
+        { content: "It was seen", trigger: "button[name=action_acknowledge]", run: "click" },
+        { trigger: ".o_statusbar_status .o_arrow_button_current:contains(Acknowledged)" },
+        { content: "Its calls are at hand", trigger: "button[name=action_open_entries]", run: "click" },
+        { trigger: ".o_data_row:contains(leak)" },
+    ],
+});
+
+registry.category("web_tour.tours").add("api_guard_pasted_keys", {
+    url: "/odoo/api-pasted-keys",
+    steps: () => [
+        { content: "Search", trigger: "button[name=action_scan_all]", run: "click" },
+        { trigger: ".o_notification:contains(The search has begun)" },
+        { content: "It is under way", trigger: ".o_list_view .o_data_row", run: "press Escape" },
+        { content: "Back", trigger: ".o_back_button, .breadcrumb-item a", run: "click" },
+        {
+            content: "A key stands in a note; open the finding",
+            trigger: ".o_data_row:contains(Notes):contains(Pasted) [name=place]",
+            run: "click",
+        },
+        { content: "It is dangerous", trigger: ".o_form_view .alert-danger" },
+        { content: "Suspend it", trigger: "button[name=action_suspend_key]", run: "click" },
+        { trigger: ".modal .modal-footer .btn-primary", run: "click" },
+        { trigger: ".o_form_view [name=status]:contains(Suspended)" },
+        { content: "Resolve it", trigger: "button[name=action_resolve]", run: "click" },
+        { trigger: ".o_statusbar_status .o_arrow_button_current:contains(Resolved)" },
+        { content: "Go to the record", trigger: "button[name=action_open_record]", run: "click" },
+        { trigger: ".o_form_view [name=name]:contains(Holder), .o_form_view [name=name] input" },
+    ],
+});
