@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import uuid
 
 import pytest
@@ -12,7 +13,8 @@ from leaks import leak
 from workers import answering, in_every_worker, times
 from world import USER, USER_PASSWORD
 
-from core.secret import RANDOM_BYTES, is_well_formed, write_secret
+from core.secret import PATTERN, RANDOM_BYTES, is_well_formed, write_secret
+from dev.layout import ROOT
 
 PATH = "/api_guard/v1/leak"
 REJECTED = "The credential was not accepted."
@@ -100,6 +102,16 @@ def test_new_key_opens_an_odoo_without_the_guard(world, several, plain, minted):
     for execute in EXECUTE.values():
         answer = execute(Caller(several.url, plain.name, key.secret, admin), "res.partner", "search_count", domain=[])
         assert answer.refusal is None
+
+
+def test_documentation_tells_the_pattern_and_how_to_check_a_key():
+    text = (ROOT / "docs" / "leaks.md").read_text()
+    assert text.count(PATTERN) == 2
+    snippet = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], snippet)  # noqa: S102
+    key = write_secret(os.urandom(RANDOM_BYTES))
+    assert snippet["is_whole"](key)
+    assert not snippet["is_whole"](key[:-1] + ("0" if key[-1] != "0" else "1"))
 
 
 # ---------------------------------------------------------------------- reports
