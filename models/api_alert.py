@@ -30,7 +30,7 @@ class ApiAlert(models.Model):
     request_id = fields.Char("Request ID", readonly=True, help="Of the last call that raised it.")
     detail = fields.Text(readonly=True)
     created_at = fields.Datetime("First seen", required=True, readonly=True)
-    last_seen = fields.Datetime(required=True, readonly=True)
+    last_seen = fields.Datetime("Last seen", required=True, readonly=True)
     count = fields.Integer("Times", required=True, readonly=True, aggregator="sum")
     state = fields.Selection([("new", "New"), ("acknowledged", "Acknowledged")], required=True, readonly=True)
     acknowledged_by = fields.Many2one("res.users", readonly=True, ondelete="set null")
@@ -135,6 +135,12 @@ class ApiAlert(models.Model):
             (Severity.HIGH.value, self.env._("High")),
             (Severity.CRITICAL.value, self.env._("Critical")),
         ]
+
+    @api.depends("code")
+    def _compute_display_name(self):
+        labels = dict(self._selection_code())
+        for alert in self:
+            alert.display_name = labels.get(alert.code, alert.code)
 
     @api.depends("code")
     def _compute_remedy(self):

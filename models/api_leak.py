@@ -16,7 +16,7 @@ class ApiLeak(models.Model):
     _rec_name = "res_model"
 
     res_model = fields.Char("Model", required=True, readonly=True)
-    res_id = fields.Many2oneReference("Record ID", model_field="res_model", required=True, readonly=True)
+    res_id = fields.Integer("Record ID", required=True, readonly=True, aggregator=None)
     field_name = fields.Char("Field", required=True, readonly=True)
     place = fields.Char("Where", compute="_compute_place")
     credential_id = fields.Many2one(
@@ -44,7 +44,12 @@ class ApiLeak(models.Model):
     # the same secret in the same place is one finding, until somebody resolved it
     _open_once = models.UniqueIndex("(res_model, res_id, field_name, fingerprint) WHERE state = 'open'")
 
-    @api.depends("res_model", "field_name")
+    @api.depends("place")
+    def _compute_display_name(self):
+        for leak in self:
+            leak.display_name = leak.place
+
+    @api.depends("res_model", "res_id", "field_name")
     def _compute_place(self):
         for leak in self:
             model = self.env.get(leak.res_model)
@@ -79,27 +84,8 @@ class ApiLeak(models.Model):
 
     def action_scan(self):
         """Search what changed since the last search, in the background; whichever findings are selected."""
-        return self._request_scan(is_full=False)
-
-    def action_scan_all(self):
-        """Search everything, in the background."""
-        return self._request_scan(is_full=True)
-
-    @api.model
-    def _request_scan(self, is_full):
-        self._check_manager()
-        self.env["api.leak.scan"].sudo()._open(is_full)
-        self.env.ref("api_guard.cron_leak_scan").sudo()._trigger()
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "info",
-                "title": self.env._("The search has begun"),
-                "message": self.env._("It goes on in the background. What it finds appears here and as an alert."),
-                "next": self.env["ir.actions.act_window"]._for_xml_id("api_guard.action_api_leak_scan"),
-            },
-        }
+        scans = self.env["ir.actions.act_window"]._for_xml_id("api_guard.action_api_leak_scan")
+        return self.env["api.leak.scan"]._request(is_full=False, then=scans)
 
     @api.model
     def _check_manager(self):

@@ -57,6 +57,26 @@ class ApiLeakScan(models.Model):
             scan.write({"since": False, "started_at": fields.Datetime.now(), "model": False, "last_id": 0})
         return scan
 
+    def action_scan_all(self):
+        """Search everything, in the background; whichever passes are selected."""
+        return self._request(is_full=True, then={"type": "ir.actions.client", "tag": "soft_reload"})
+
+    @api.model
+    def _request(self, is_full, then):
+        self.env["api.leak"]._check_manager()
+        self.sudo()._open(is_full)
+        self.env.ref("api_guard.cron_leak_scan").sudo()._trigger()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "info",
+                "title": self.env._("The search has begun"),
+                "message": self.env._("It goes on in the background. What it finds appears under Pasted Keys."),
+                "next": then,
+            },
+        }
+
     @api.model
     def _cron_scan(self):
         """Go on with the pass that is under way, or begin one, for as long as the cron may run."""

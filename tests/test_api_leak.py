@@ -186,8 +186,10 @@ class TestScan(LeakCase):
     def test_only_managers_start_a_search(self):
         with self.assertRaises(AccessError):
             self.leaks.with_user(self.auditor).action_scan()
-        notification = self.leaks.with_user(self.manager).action_scan_all()
-        self.assertEqual(notification["tag"], "display_notification")
+        with self.assertRaises(AccessError):
+            self.scans.with_user(self.auditor).action_scan_all()
+        self.assertEqual(self.leaks.with_user(self.manager).action_scan()["tag"], "display_notification")
+        self.scans.with_user(self.manager).action_scan_all()
         self.assertFalse(self.scans.search([("finished_at", "=", False)]).since)
 
 

@@ -285,7 +285,8 @@ def test_no_table_keeps_what_was_reported(world, report, minted):
 
 
 def scan(world, is_full=True):
-    world.web.call("api.leak", "action_scan_all" if is_full else "action_scan", [])
+    model, action = ("api.leak.scan", "action_scan_all") if is_full else ("api.leak", "action_scan")
+    world.web.call(model, action, [])
     cron = world.value("SELECT res_id FROM ir_model_data WHERE module = 'api_guard' AND name = 'cron_leak_scan'")
     world.web.call("ir.cron", "method_direct_trigger", [cron])
     assert world.value("SELECT count(*) FROM api_leak_scan WHERE finished_at IS NULL") == 0

@@ -155,9 +155,10 @@ registry.category("web_tour.tours").add("api_guard_alerts", {
 registry.category("web_tour.tours").add("api_guard_pasted_keys", {
     url: "/odoo/api-pasted-keys",
     steps: () => [
-        { content: "Search", trigger: "button[name=action_scan_all]", run: "click" },
+        { content: "Search", trigger: "button[name=action_scan]", run: "click" },
         { trigger: ".o_notification:contains(The search has begun)" },
-        { content: "It is under way", trigger: ".o_list_view .o_data_row", run: "press Escape" },
+        { content: "Search everything", trigger: "button[name=action_scan_all]", run: "click" },
+        { content: "It is under way", trigger: ".o_list_view .o_data_row.text-info" },
         { content: "Back", trigger: ".o_back_button, .breadcrumb-item a", run: "click" },
         {
             content: "A key stands in a note; open the finding",
