@@ -11,9 +11,10 @@ import pytest
 from doors import Caller, WebClient, get, json2, jsonrpc, plugin, read_json, send, xmlrpc_2, xmlrpc_service, xmlrpc_v1
 from leaks import leak
 from workers import answering, in_every_worker, times
-from world import USER, USER_PASSWORD
+from world import USER, USER_PASSWORD, make_world
 
 from core.secret import PATTERN, RANDOM_BYTES, is_well_formed, write_secret
+from dev.harness import Server, shell
 from dev.layout import ROOT
 
 PATH = "/api_guard/v1/leak"
@@ -92,16 +93,29 @@ def test_mistyped_key_is_told_apart_in_the_log_alone(door, world, call, minted):
     assert told == {(401 if door == "json2" else 200, REJECTED)}
 
 
-def test_new_key_opens_an_odoo_without_the_guard(world, several, plain, minted):
-    """What uninstalling leaves: Odoo's own row, read by Odoo's own code."""
-    key = minted()
-    [row] = world.rows("SELECT name, key, index FROM res_users_apikeys WHERE id = %s", key.id)
-    admin = plain.value("SELECT id FROM res_users WHERE login = 'admin'")
-    plain.rows("INSERT INTO res_users_apikeys (name, user_id, key, index) VALUES (%s, %s, %s, %s)",
-               row["name"], admin, row["key"], row["index"])  # fmt: skip
-    for execute in EXECUTE.values():
-        answer = execute(Caller(several.url, plain.name, key.secret, admin), "res.partner", "search_count", domain=[])
-        assert answer.refusal is None
+_LEAVE = """
+admin = env.ref("base.user_admin")
+secret = env["res.users.apikeys"].with_user(admin).sudo()._generate("rpc", "to stay", None)
+env.cr.commit()
+env["ir.module.module"].search([("name", "=", "api_guard")]).button_immediate_uninstall()
+print("LEFT", secret)
+"""
+
+
+def test_new_key_opens_the_odoo_that_uninstalling_leaves():
+    left = make_world("left")
+    try:
+        printed = shell(left.name, _LEAVE)
+        [secret] = re.findall(r"^LEFT (\S+)$", printed, re.MULTILINE)
+        assert is_well_formed(secret)
+        assert not [row for row in left.rows("SELECT tablename FROM pg_tables WHERE tablename LIKE 'api\\_%%'")]
+        with Server(left.name, gevent=False) as server:
+            for execute in EXECUTE.values():
+                caller = Caller(server.url, left.name, secret, left.admin_uid)
+                assert execute(caller, "res.partner", "search_count", domain=[]).refusal is None
+            assert post(server.url, None, {"secret": secret}).status == 404
+    finally:
+        left.drop()
 
 
 def test_documentation_tells_the_pattern_and_how_to_check_a_key():
