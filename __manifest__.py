@@ -15,6 +15,7 @@
         "views/api_guard_templates.xml",
         "views/api_audit_entry_views.xml",
         "views/api_credential_views.xml",
+        "views/api_second_factor_views.xml",
         "views/api_policy_views.xml",
         "views/api_scope_views.xml",
         "views/api_scope_preview_views.xml",
