@@ -123,7 +123,7 @@ class ApiSecondFactor(models.Model):
     @api.model
     def _draw(self, lineage_id):
         """A new secret, sealed. It opens nothing before it is confirmed."""
-        return self.env["api.vault"]._seal(PURPOSE, str(lineage_id), pyotp.random_base32())
+        return self.env["api.vault"]._seal(PURPOSE, str(lineage_id), pyotp.random_base32(length=32))
 
     @api.model
     def _confirm(self, lineage_id, sealed, code):
