@@ -6,7 +6,8 @@
         └─ _admit_rpc, _admit_login                └─ _admit_key, _admit_session
     seams: execute_cr                          ir.http._dispatch
         └─ _authorize_rpc                          └─ _authorize_request
-              └────────────── _authorize ──────────────┘      core.decide.decide(call, policies), then
+              └────────────── _authorize ──────────────┘      core.decide.decide(call, policies), a code
+                                                               where one is missing (api.second.factor), then
                                                                the entry rides on the call's own commit
     seams: _answer                                             whatever ends without a commit is written
         └─ api.recorder._finish                                there (models/api_recorder.py)

@@ -28,6 +28,7 @@ _FIND = f"""
     SELECT id, secret, last_step, NOT {_IS_OPEN} AS is_locked
       FROM api_second_factor WHERE lineage_id = %s AND secret IS NOT NULL
 """  # noqa: S608 - a constant
+_FIND_OPEN = f"SELECT id FROM api_second_factor WHERE id = %s AND {_IS_OPEN}"  # noqa: S608
 _USE_STEP = f"""
     UPDATE api_second_factor SET last_step = %s, failures = 0, locks = 0, locked_until = NULL
      WHERE id = %s AND last_step < %s AND {_IS_OPEN} RETURNING id
@@ -88,8 +89,7 @@ class ApiSecondFactor(models.Model):
         if factor["is_locked"]:
             return Reason.CODE_LOCKED, None
         if recovery := read_recovery(code):
-            spent = hash_recovery(recovery, str(lineage_id))
-            return cls._settled(cr, factor, _USE_RECOVERY, [spent, factor["id"], spent], Reason.CODE_WRONG), None
+            return cls._use_recovery(cr, factor, hash_recovery(recovery, str(lineage_id))), None
         return cls._refusal_of_code(cr, lineage_id, factor, code, at)
 
     @classmethod
@@ -99,24 +99,29 @@ class ApiSecondFactor(models.Model):
         except VaultUnreadable:
             return Reason.VAULT_UNREADABLE, None
         step = matching_step(secret, code, at, factor["last_step"])
-        if step is Reason.CODE_REUSED:
-            return step, None
         if step is Reason.CODE_WRONG:
-            cr.execute(_COUNT_FAILURE, [factor["id"]])
-            return step, _clock(minutes_off(secret, code, at))
-        return cls._settled(cr, factor, _USE_STEP, [step, factor["id"], step], Reason.CODE_REUSED), None
+            return cls._fail(cr, factor), _clock(minutes_off(secret, code, at))
+        return step if step is Reason.CODE_REUSED else cls._use_step(cr, factor, step), None
 
     @classmethod
-    def _settled(cls, cr, factor, statement, parameters, otherwise):
-        """None if `statement` used the code up. Else another call came first: locked, or the reason `otherwise`."""
-        cr.execute(statement, parameters)
+    def _use_step(cls, cr, factor, step):
+        """None: it is used up by this. Else another call came first, and used it or locked the second factor."""
+        cr.execute(_USE_STEP, [step, factor["id"], step])
         if cr.fetchone():
             return None
-        if otherwise is Reason.CODE_REUSED:
-            cr.execute(f"SELECT 1 FROM api_second_factor WHERE id = %s AND {_IS_OPEN}", [factor["id"]])  # noqa: S608
-        else:
-            cr.execute(_COUNT_FAILURE, [factor["id"]])
-        return otherwise if cr.fetchone() else Reason.CODE_LOCKED
+        cr.execute(_FIND_OPEN, [factor["id"]])
+        return Reason.CODE_REUSED if cr.fetchone() else Reason.CODE_LOCKED
+
+    @classmethod
+    def _use_recovery(cls, cr, factor, spent):
+        cr.execute(_USE_RECOVERY, [spent, factor["id"], spent])
+        return None if cr.fetchone() else cls._fail(cr, factor)
+
+    @classmethod
+    def _fail(cls, cr, factor):
+        """Count a wrong code. Once it is locked, no code is judged any more, not even as wrong."""
+        cr.execute(_COUNT_FAILURE, [factor["id"]])
+        return Reason.CODE_WRONG if cr.fetchone() else Reason.CODE_LOCKED
 
     # ----------------------------------------------------------- at the screens
 
