@@ -257,7 +257,8 @@ def test_two_workers_with_one_code_let_one_call_pass(world, one, key, fresh, cal
         forget_step(world, key)
         code, name = fresh.code(), f"Raced {turn}"
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda _n: create(over_header(json2), call(key), code, name=name), range(4)))
+            calls = [pool.submit(create, over_header(json2), call(key), code, name=name) for _n in range(4)]
+            answers = [one_call.result() for one_call in calls]
         assert sorted(answer.status for answer in answers) == [200, 401, 401, 401]
         assert world.partners(name) == 1
         reasons = sorted(str(world.entry(answer)["reason"]) for answer in answers)
@@ -366,7 +367,8 @@ def test_two_workers_with_one_recovery_code_let_one_call_pass(world, call):
     factor = set_up(world, key)
     for code in factor.recovery[:3]:
         with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(lambda _n: create(over_header(json2), call(key), code), range(2)))  # noqa: B023
+            calls = [pool.submit(create, over_header(json2), call(key), code) for _n in range(2)]
+            answers = [one_call.result() for one_call in calls]
         assert sorted(answer.status for answer in answers) == [200, 401]
 
 
@@ -496,7 +498,7 @@ def test_vaults_key_changes_while_programs_call(world, one, key, fresh, call):
 
 
 def test_repetitions_of_one_request_use_one_code(world, key, fresh, call):
-    """A call that loses a race is run again by Odoo: its code was used up by its first run, and is good for the next."""
+    """A call that loses a race is run again by Odoo: the code that its first run used up is good for the next one."""
     racing = demanding(world, {"res.partner": "write"})
     factor = set_up(world, racing)
     [partner] = world.web.call("res.partner", "create", [{"name": "Raced for"}])
