@@ -18,6 +18,7 @@
         "views/api_credential_views.xml",
         "views/api_alert_views.xml",
         "views/api_leak_views.xml",
+        "views/api_second_factor_views.xml",
         "views/api_policy_views.xml",
         "views/api_scope_views.xml",
         "views/api_scope_preview_views.xml",

@@ -101,6 +101,7 @@ class Call:
     `peer` None: nobody can tell where the call comes from. `target` None: the
     target is not known yet (the secret is being checked); scopes wait for it.
     `arguments` by name, and `body`, the request's length in bytes: how large it is.
+    `proven`: it brought a code of its key's second factor, which was right and is used up.
     """
 
     door: Door
@@ -110,3 +111,4 @@ class Call:
     target: Target | None = None
     arguments: Mapping[str, object] | None = field(default=None, compare=False)
     body: float = 0
+    proven: bool = False

@@ -16,7 +16,7 @@ from .markup import OnActive
 from .operation import LIMITED
 from .policy import Policy
 from .protected import GUARD_MODELS, is_protected
-from .scope import covered
+from .scope import covered, demanded
 from .verdict import Allow, Deny, Reason, Verdict
 
 _STATE_REASONS = {
@@ -150,6 +150,13 @@ def _shape(policy: Policy, call: Call) -> Reason | None:
     return Reason.TOO_LARGE if exceeded else None
 
 
+def _second_factor(policy: Policy, call: Call) -> Reason | None:
+    # last of all, so that no code is used up by a call that is refused anyway
+    if call.proven or call.target is None or not policy.second_factor:
+        return None
+    return Reason.CODE_REQUIRED if demanded(call.target, policy.second_factor) else None
+
+
 CHECKS: tuple[Callable[[Policy, Call], Reason | None], ...] = (
     _password,
     _network,
@@ -160,4 +167,5 @@ CHECKS: tuple[Callable[[Policy, Call], Reason | None], ...] = (
     _scope,
     _read_only,
     _shape,
+    _second_factor,
 )

@@ -40,8 +40,8 @@ def restrictions(policies: Sequence[Policy]) -> list[Restriction]:
 
 
 SECTIONS = (
-    "unreadable", "password", "allow", "deny", "doors", "age", "idle", "window", "read_only", "scope", "companies",
-    "shape", "on_active", "detail",
+    "unreadable", "password", "allow", "deny", "doors", "age", "idle", "window", "read_only", "scope", "second_factor",
+    "companies", "shape", "on_active", "detail",
 )  # fmt: skip
 
 
@@ -61,6 +61,7 @@ def _sections(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
         "age": None if policy.max_age_days is None else [str(policy.max_age_days)],
         "idle": None if policy.max_idle_days is None else [str(policy.max_idle_days)],
         "scope": None if policy.scopes is None else map(_line, policy.scopes),
+        "second_factor": map(_line, policy.second_factor) if policy.second_factor else None,
         "companies": None if policy.companies is None else map(str, sorted(policy.companies)),
         "shape": _shape(policy) or None,
         "on_active": None if policy.on_active is None else [policy.on_active.value],

@@ -62,6 +62,7 @@ class Policy:
     companies: frozenset[int] | None = None
     shape: Shape = field(default_factory=Shape)
     on_active: OnActive | None = None
+    second_factor: tuple[ScopeLine, ...] = ()
     mark: str = field(default="", compare=False)  # the fingerprint of the document it was compiled from
     readable: bool = True
 
@@ -115,6 +116,7 @@ def compile_policy(document: str) -> Policy:
             companies=_companies(content.pop("companies", None)),
             shape=_shape(content.pop("shape", {})),
             on_active=_on_active(content.pop("on_active", None)),
+            second_factor=_scopes(content.pop("second_factor", [])) or (),
             mark=fingerprint(document),
         )
     except (AttributeError, KeyError, TypeError, ValueError, pytz.UnknownTimeZoneError) as error:

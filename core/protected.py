@@ -114,6 +114,9 @@ GUARD_MODELS = frozenset(
         "api.scope.line",
         "api.scope.mask",
         "api.scope.preview",
+        "api.second.factor",
+        "api.second.factor.codes",
+        "api.second.factor.enroll",
     }
 )
 

@@ -48,6 +48,7 @@ class FieldRule:
 
 
 ALL_FIELDS = FieldRule()
+_ON_RECORDS = frozenset({Operation.READ, Operation.WRITE, Operation.CREATE, Operation.UNLINK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,35 @@ class ScopeLine:
         if operation is Operation.EXECUTE and not target.model.startswith("/"):
             return target.method in self.methods
         return True
+
+    def demands(self, target: Target) -> bool:
+        """Does this line name the target's method, or an operation that it may do? A route is named as a whole.
+
+        >>> ScopeLine("*", frozenset({Operation.EXECUTE})).demands(
+        ...     Target("res.users", "authenticate", frozenset({Operation.AUTHENTICATE})))
+        False
+        """
+        if not target.model or not self.names(target.model):
+            return False
+        if target.model.startswith("/"):
+            return Operation.EXECUTE in self.operations
+        return bool(self.operations & target.operations & _ON_RECORDS) or target.method in self.methods
+
+
+def demanded(target: Target, lines: Iterable[ScopeLine]) -> bool:
+    """Does one of the lines name what the call does?
+
+    Here a pattern reaches protected models, too: to demand more of a call is no grant. Of an
+    operation that a line names it is enough that the method may do it.
+
+    >>> deletes = ScopeLine("*", frozenset({Operation.UNLINK}))
+    >>> posts = ScopeLine("account.*", frozenset({Operation.EXECUTE}), frozenset({"action_post"}))
+    >>> demanded(Target("ir.rule", "unlink", frozenset({Operation.UNLINK})), [deletes, posts])
+    True
+    >>> demanded(Target("account.move", "action_post", frozenset({Operation.EXECUTE})), [deletes])
+    False
+    """
+    return any(line.demands(target) for line in lines)
 
 
 def covered(target: Target, lines: Iterable[ScopeLine]) -> bool:

@@ -88,6 +88,20 @@ def _checksum(text: str) -> str:
     return _base62(crc32(text.encode()), _CHECKSUM)
 
 
+def split_code(secret: str) -> tuple[str, str | None]:
+    """A key and the code that was sent after it, "<key>:<code>"; None: none was.
+
+    Passwords hold colons, too: only what stands after a key is a code.
+
+    >>> split_code("5f" * 20 + ":123456") == ("5f" * 20, "123456")
+    True
+    >>> split_code("correct:horse")
+    ('correct:horse', None)
+    """
+    key, colon, code = secret.rpartition(":")
+    return (key, code) if colon and is_random(key) else (secret, None)
+
+
 def write_check(secret: str, stored: str) -> str:
     """The check of `secret`, bound to its slow hash `stored`: "<which hash>:<keyed hash of the secret>".
 

@@ -13,6 +13,7 @@ from enum import Enum
 
 _REJECTED = (401, "invalid_token", "The credential was not accepted.")
 _FORBIDDEN = (403, "not_allowed", "The policy of this credential does not allow this call.")
+_FACTOR = (401, "insufficient_user_authentication", "This call needs a second factor.")  # RFC 9470
 _SCOPE = (403, "insufficient_scope", "The scope of this credential does not cover this call.")
 _LARGE = (422, "too_large", "The call is larger than its policy allows.")
 _MALFORMED = (422, "unknown_field", "The values name a field that the model does not have.")
@@ -70,8 +71,15 @@ class Reason(str, Enum):
     UNKNOWN_FIELD = "values.unknown_field", _MALFORMED
     GUARD_CONFIGURATION = "scope.guard_configuration", _SCOPE
     TOO_MANY_REPORTS = "report.too_many", _REPORTS
+    # second factor
+    CODE_REQUIRED = "second_factor.required", _FACTOR
+    CODE_WRONG = "second_factor.wrong", _FACTOR
+    CODE_REUSED = "second_factor.reused", _FACTOR
+    CODE_LOCKED = "second_factor.locked", _FACTOR
+    CODE_NOT_ENROLLED = "second_factor.not_enrolled", _FACTOR
     # us
     POLICY_UNREADABLE = "guard.policy_unreadable", _CLOSED
+    VAULT_UNREADABLE = "guard.vault_unreadable", _CLOSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from . import api_scope
 from . import api_policy
 from . import api_protected
 from . import api_credential
+from . import api_vault
+from . import api_second_factor
+from . import api_credential_second_factor
 from . import api_reason
 from . import api_audit_entry
 from . import api_alert
@@ -23,3 +26,4 @@ from . import ir_rule
 from . import res_users
 from . import res_users_apikeys
 from . import res_config_settings
+from . import res_config_settings_vault

@@ -195,6 +195,7 @@ class ApiCredential(models.Model):
             "window": self.env._("Only at these hours"),
             "read_only": self.env._("Read only"),
             "scope": self.env._("Only these models and operations"),
+            "second_factor": self.env._("A second factor is needed for"),
             "companies": self.env._("Only in these companies"),
             "shape": self.env._("Greatest size of a call"),
             "on_active": self.env._("Active HTML in plain texts"),

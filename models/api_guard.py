@@ -6,7 +6,8 @@
         └─ _admit_rpc, _admit_login                └─ _admit_key, _admit_session
     seams: execute_cr                          ir.http._dispatch
         └─ _authorize_rpc                          └─ _authorize_request
-              └────────────── _authorize ──────────────┘      core.decide.decide(call, policies), then
+              └────────────── _authorize ──────────────┘      core.decide.decide(call, policies), a code
+                                                               where one is missing (api.second.factor), then
                                                                the entry rides on the call's own commit
     seams: _answer                                             whatever ends without a commit is written
         └─ api.recorder._finish                                there (models/api_recorder.py)
@@ -33,8 +34,11 @@ from ..core.markup import is_active
 from ..core.network import parse_network
 from ..core.operation import operations_of
 from ..core.policy import Detail, least_detail
+from ..core.recovery import read_recovery
 from ..core.redact import redact
+from ..core.secret import split_code
 from ..core.steered import is_steered
+from ..core.totp import is_code
 from ..core.verdict import Allow, Deny, Reason
 from ..exceptions import Refused
 from ..seams import master
@@ -88,6 +92,7 @@ class ApiGuard(models.AbstractModel):
     def _admit_rpc(cls, env, uid, secret, check_password):
         """Settle who calls `object.execute*`. Raises Refused; the same answer, in the same time, for every cause."""
         exchange = cls._open(env.cr)
+        secret = cls._without_code(exchange, secret)
         with beside(exchange.registry) as cr:
             key = exchange.registry["api.identity"]._of_key(cr, secret)
         if key.credential.kind is Kind.KEY:
@@ -103,6 +108,7 @@ class ApiGuard(models.AbstractModel):
     def _admit_login(cls, env, login, secret, check_password):
         """Settle who calls `common.authenticate`; the uid. Raises Refused."""
         exchange = cls._open(env.cr)
+        secret = cls._without_code(exchange, secret)
         user = env["res.users"].sudo().search(env["res.users"]._get_login_domain(login), limit=1)
         with beside(exchange.registry) as cr:
             key = exchange.registry["api.identity"]._of_key(cr, secret)
@@ -118,6 +124,14 @@ class ApiGuard(models.AbstractModel):
             cls._require(exchange, verdict)
         cls._recorder(exchange)._record_on_commit(exchange, env.cr)
         return exchange.identity.uid
+
+    @classmethod
+    def _without_code(cls, exchange, secret):
+        """The secret of an RPC call, without the code that may stand behind it. A password is left as it is."""
+        if isinstance(secret, str) and ":" in secret:
+            secret, code = split_code(secret)
+            exchange.code = code or exchange.code
+        return secret
 
     @classmethod
     def _admit_password(cls, env, exchange, uid, secret, check_password, target=None):
@@ -226,10 +240,41 @@ class ApiGuard(models.AbstractModel):
                 target=target,
                 arguments=arguments,
                 body=exchange.body_size,
+                proven=exchange.is_proven,
             )
         )
-        exchange.verdict = identity.refusal or decide(exchange.call, identity.policies)
+        exchange.verdict = identity.refusal or cls._decide(exchange, exchange.call, identity.policies)
         return exchange.verdict
+
+    @classmethod
+    def _decide(cls, exchange, call, policies):
+        """The verdict of the core. The code that came along is looked at only where one is missing."""
+        verdict = decide(call, policies)
+        missing = verdict if isinstance(verdict, Deny) else verdict.observed
+        if missing is None or missing.reason is not Reason.CODE_REQUIRED or not exchange.code:
+            return verdict
+        refusal = cls._prove(exchange)
+        if refusal is None:
+            return decide(replace(call, proven=True), policies)
+        deny = replace(missing, reason=refusal)
+        return deny if missing is verdict else Allow(deny)
+
+    @classmethod
+    def _prove(cls, exchange):
+        """Why the code that came along proves nothing, or None. It is used up, once for all repetitions of a call."""
+        lineage_id, factors = exchange.identity.lineage_id, exchange.registry["api.second.factor"]
+        if lineage_id is None:
+            return Reason.CODE_NOT_ENROLLED
+        if lineage_id not in exchange.proofs:
+            # only now, and only what is a code: a caller could take any word of its entry away by presenting it
+            exchange.secrets += (exchange.code,) if is_code(exchange.code) or read_recovery(exchange.code) else ()
+            with beside(exchange.registry) as cr:
+                exchange.proofs[lineage_id], exchange.unproven = factors._refusal_of(
+                    cr, lineage_id, exchange.code, exchange.call.at
+                )
+        if exchange.is_proven:
+            exchange.judge(replace(exchange.call, proven=True))
+        return exchange.proofs[lineage_id]
 
     @classmethod
     def _require(cls, exchange, verdict, told=None):
@@ -314,7 +359,8 @@ class ApiGuard(models.AbstractModel):
         if place not in exchange.nested:
             call = exchange.call
             target = Target(model, call.target.method, frozenset({operation}), renders(exchange.registry, model))
-            verdict = decide(replace(call, target=target, arguments=None), exchange.identity.policies)
+            nested = replace(call, target=target, arguments=None)
+            verdict = cls._decide(exchange, nested, exchange.identity.policies)
             exchange.nested[place] = verdict if isinstance(verdict, Deny) else None
         return exchange.nested[place]
 

@@ -46,6 +46,11 @@ class Identity:
     refusal: Deny | None = None
     unchecked_hash: str | None = None  # of a key that was made before the guard, and has no fast check yet
 
+    @property
+    def lineage_id(self) -> int | None:
+        """What stays when a key is replaced by another; None: it is no key. As `api.credential._lineage_of`."""
+        return self.credential_id
+
 
 class ApiIdentity(models.AbstractModel):
     _name = "api.identity"

@@ -104,6 +104,17 @@ class ApiPolicy(models.Model):
         "Active HTML in plain texts",
         help="Scripts, event handlers and the like in names and other plain texts. Empty: taken as they are.",
     )
+    second_factor_scope_ids = fields.Many2many(
+        "api.scope",
+        "api_policy_second_factor_scope_rel",
+        string="Second factor for",
+        help="What these scopes name needs a code of the key's second factor with each call. They allow nothing, and "
+        "their patterns reach protected models, too. None: no call needs a code.",
+    )
+    require_mfa = fields.Boolean(
+        "Owner needs two-factor authentication",
+        help="Whoever makes a key under this policy needs two-factor authentication for their own login first.",
+    )
     is_selectable = fields.Boolean("Users may choose it", help="Offered to users in the New API Key dialog.")
     group_ids = fields.Many2many(
         "res.groups",
@@ -149,6 +160,13 @@ class ApiPolicy(models.Model):
         "company_ids",
         *SHAPE,
         "on_active",
+        "second_factor_scope_ids.line_ids.model_pattern",
+        "second_factor_scope_ids.line_ids.allow_read",
+        "second_factor_scope_ids.line_ids.allow_write",
+        "second_factor_scope_ids.line_ids.allow_create",
+        "second_factor_scope_ids.line_ids.allow_unlink",
+        "second_factor_scope_ids.line_ids.allow_execute",
+        "second_factor_scope_ids.line_ids.methods",
     )
     def _compute_document(self):
         for policy in self:
@@ -168,6 +186,7 @@ class ApiPolicy(models.Model):
             "detail": self.argument_detail,
             "read_only": self.read_only,
             "on_active": self.on_active,
+            "second_factor": self._second_factor_lines(),
             "companies": sorted(self.sudo().company_ids.ids),
             "shape": {kind: self[name] * unit for name, (kind, unit) in SHAPE.items() if self[name] > 0},
         }
@@ -178,6 +197,11 @@ class ApiPolicy(models.Model):
     def _scope_lines(self):
         scopes = self.with_context(active_test=False).scope_ids
         return sorted((line._document() for line in scopes.line_ids), key=write_document) if scopes else None
+
+    def _second_factor_lines(self):
+        """What needs a code. Fields and records of the lines do not count: of what a line names, all needs it."""
+        lines = self.with_context(active_test=False).second_factor_scope_ids.line_ids
+        return sorted((line._document()[:3] for line in lines), key=write_document)
 
     def _window(self):
         return {

@@ -176,6 +176,48 @@ class ApiReason(models.AbstractModel):
                     "report up to a hundred keys at once."
                 ),
             ),
+            Reason.CODE_REQUIRED: (
+                self.env._("Second factor missing"),
+                self.env._(
+                    "The policy wants a code for this call, and none was sent. Set up the key's second factor on its "
+                    "form, and let the program send the code in X-API-OTP, or after the key and a colon."
+                ),
+            ),
+            Reason.CODE_WRONG: (
+                self.env._("Wrong code"),
+                self.env._(
+                    "The code is not that of this moment. Compare the clock and the secret of the program. If the "
+                    "program is not yours, somebody has its key: revoke it."
+                ),
+            ),
+            Reason.CODE_REUSED: (
+                self.env._("Used code"),
+                self.env._(
+                    "A code is good for one call. Let the program wait for the next one, which comes within 30 "
+                    "seconds, or call once for many records."
+                ),
+            ),
+            Reason.CODE_LOCKED: (
+                self.env._("Second factor locked"),
+                self.env._(
+                    "Too many codes were wrong, and for a while none is taken. Unlock it on the key's form if the "
+                    "program was yours; if not, revoke the key."
+                ),
+            ),
+            Reason.CODE_NOT_ENROLLED: (
+                self.env._("No second factor"),
+                self.env._(
+                    "A code was sent, but no second factor was set up, or it was no key that called. Set it up on the "
+                    "key's form; passwords and sessions have none."
+                ),
+            ),
+            Reason.VAULT_UNREADABLE: (
+                self.env._("Vault unreadable"),
+                self.env._(
+                    "The secret that codes are checked with cannot be opened: the vault's key is missing, is another "
+                    "one, or others may read its file. Settings say which."
+                ),
+            ),
             Reason.POLICY_UNREADABLE: (
                 self.env._("Policy unreadable"),
                 self.env._(

@@ -285,8 +285,8 @@ def bounded_ids(ids):
 
 def _error_message(error, exchange):
     """What an entry tells of an error: as much as of the arguments, which it may quote; or where it was refused."""
-    if exchange.is_refused and exchange.place:
-        return exchange.place
+    if exchange.is_refused and (exchange.place or exchange.unproven):
+        return "; ".join(filter(None, (exchange.place, exchange.unproven)))
     detail = least_detail(exchange.identity.policies) if exchange.identity else Detail.NAMES
     if error is None or detail is Detail.NONE:
         return None

@@ -45,12 +45,16 @@ class ApiScope(models.Model):
     )
     line_ids = fields.One2many("api.scope.line", "scope_id", string="Lines", copy=True)
     policy_ids = fields.Many2many("api.policy", string="Policies", readonly=True)
+    second_factor_policy_ids = fields.Many2many(
+        "api.policy", "api_policy_second_factor_scope_rel", string="Second factor in", readonly=True
+    )
     policy_count = fields.Integer(compute="_compute_policy_count")
     summary = fields.Char("Covers", compute="_compute_summary")
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
-        used = self.filtered(lambda scope: scope.with_context(active_test=False).policy_ids)
+        scopes = self.with_context(active_test=False)
+        used = scopes.filtered(lambda scope: scope.policy_ids or scope.second_factor_policy_ids)
         if used:
             raise UserError(
                 self.env._(

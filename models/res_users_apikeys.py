@@ -4,7 +4,7 @@ import os
 
 from odoo import api, fields, models
 from odoo.addons.base.models.res_users import INDEX_SIZE, KEY_CRYPT_CONTEXT, check_identity
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 
 from ..core.secret import RANDOM_BYTES, write_secret
 
@@ -96,7 +96,35 @@ class ResUsersApikeysDescription(models.TransientModel):  # pylint: disable=no-w
         policy = self.sudo().policy_id
         if policy and not self._may_choose(policy):
             raise AccessError(self.env._("You may not choose the policy “%(policy)s”.", policy=policy.name))
+        self._require_two_factor(policy)
         return super(ResUsersApikeysDescription, self.with_context(api_guard_policy_id=policy.id)).make_key()
+
+    def _require_two_factor(self, policy):
+        """Raises UserError where a policy of the key to be made wants its owner to log in with two factors.
+
+        Rests on odoo/addons/base/models/res_users.py, _mfa_type: None without auth_totp.
+        """
+        baseline_id = self.env["ir.config_parameter"].sudo().get_param("api_guard.baseline_policy_id") or ""
+        baseline = self.env["api.policy"].sudo().browse(int(baseline_id) if baseline_id.isdecimal() else []).exists()
+        policies = (baseline | self.env.user.sudo().api_policy_id | policy).filtered(
+            lambda policy: policy.require_mfa and policy.mode == "enforce"
+        )
+        if not policies or self.env.user._mfa_type():
+            return
+        if "totp_enabled" in self.env.user._fields:
+            remedy = self.env._(
+                "Open My Preferences, then Security, and switch on two-factor authentication. Then make the key."
+            )
+        else:
+            remedy = self.env._("Ask an administrator to install “Two-Factor Authentication (TOTP)” first.")
+        raise UserError(
+            self.env._(
+                "The policy “%(policy)s” wants the owner of a key to log in with two-factor authentication, and yours "
+                "is off. %(remedy)s",
+                policy=policies[0].name,
+                remedy=remedy,
+            )
+        )
 
     def _may_choose(self, policy):
         if self.env.user.has_group("api_guard.group_manager"):

@@ -75,6 +75,7 @@ class Exchange:
         "bytes",
         "call",
         "closures",
+        "code",
         "companies",
         "database",
         "deferred",
@@ -89,6 +90,7 @@ class Exchange:
         "opened",
         "peer",
         "place",
+        "proofs",
         "queries",
         "read_only",
         "reads_only",
@@ -109,6 +111,7 @@ class Exchange:
         "started_at",
         "suspended",
         "up_to_date",
+        "unproven",
         "unrenderable",
         "verdict",
         "vouched",
@@ -148,6 +151,9 @@ class Exchange:
         self.route_target = None  # the route that is running without having asked for a key
         self.arguments = None
         self.secrets = ()
+        self.code = self._environ.get("HTTP_X_API_OTP")  # of a second factor; over RPC also behind the key
+        self.proofs = {}  # lineage of a key → why `code` proves nothing, or None; judged once, whatever is repeated
+        self.unproven = None  # what a wrong code shows, for the log
         self.record_ids = ()
         self.record_count = None
         self.rows = self.bytes = None
@@ -265,6 +271,11 @@ class Exchange:
         if length:
             return int(length) if length.isdigit() else float("inf")
         return float("inf") if self._environ.get("HTTP_TRANSFER_ENCODING") else 0
+
+    @property
+    def is_proven(self):
+        """Did it bring a code of its key's second factor that was right?"""
+        return self.identity is not None and self.proofs.get(self.identity.lineage_id, False) is None
 
     @property
     def is_refused(self):

@@ -6,8 +6,10 @@ from . import test_credential
 from . import test_i18n
 from . import test_policy_document
 from . import test_screens
+from . import test_second_factor
 from . import test_tours
 from .core import test_alert
+from . import test_vault
 from .core import test_data
 from .core import test_decide
 from .core import test_explain
@@ -20,9 +22,12 @@ from .core import test_operation
 from .core import test_policy
 from .core import test_properties
 from .core import test_purity
+from .core import test_recovery
 from .core import test_redact
 from .core import test_scope
+from .core import test_sealing
 from .core import test_secret
 from .core import test_shape
 from .core import test_steered
+from .core import test_totp
 from .core import test_verdict

@@ -29,6 +29,9 @@ RIGHTS = {
     "api.leak.scan": ("----", "r---", "r---"),
     "api.policy.test": ("----", "rwc-", "rwc-"),
     "api.scope.preview": ("----", "rwc-", "rwc-"),
+    "api.second.factor": ("----", "r---", "r---"),
+    "api.second.factor.codes": ("r-c-", "r-c-", "r-c-"),
+    "api.second.factor.enroll": ("rw--", "rw--", "rw--"),
 }
 VIEWS = {
     "api.policy": ("list", "kanban", "form", "search"),
@@ -42,6 +45,8 @@ VIEWS = {
     "api.leak.scan": ("list",),
     "api.policy.test": ("form",),
     "api.scope.preview": ("form",),
+    "api.second.factor.codes": ("form",),
+    "api.second.factor.enroll": ("form",),
     "res.users.apikeys": ("kanban",),
     "res.users.apikeys.description": ("form",),
     "res.users.apikeys.show": ("form",),

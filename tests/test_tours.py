@@ -1,7 +1,9 @@
 """Can a person do in the browser what the addon is for? Policy, key, two calls, and both in the log."""
 
+import time
 from unittest.mock import patch
 
+import pyotp
 from odoo.tests.common import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -66,3 +68,18 @@ class TestTours(HttpCase):
             scan._step(targets)
         self.start_tour("/odoo/api-pasted-keys", "api_guard_pasted_keys", login="mia")
         self.assertEqual(self.env["api.credential"].search([("name", "=", "Pasted")]).suspension, "pasted")
+
+    def test_a_manager_sets_up_a_second_factor_and_removes_it(self):
+        mia = new_test_user(self.env, "mia", groups="api_guard.group_manager", password="mia-the-manager")
+        scope = {"name": "Deleting", "line_ids": [(0, 0, {"model_pattern": "*", "allow_unlink": True})]}
+        policy = self.env["api.policy"].create({"name": "Careful", "second_factor_scope_ids": [(0, 0, scope)]})
+        # the next step's code, so that it is good for as long as a slow browser takes
+        secret = "JBSWY3DPEHPK3PXP" * 2
+        name = f"Robot {pyotp.TOTP(secret).at(time.time() + 30)}"
+        key = self.env["api.credential"]._of_secret(
+            self.env["res.users.apikeys"].with_user(mia).sudo()._generate("rpc", name, None), mia
+        )
+        key.policy_id = policy
+        with patch.object(pyotp, "random_base32", return_value=secret):
+            self.start_tour(f"/odoo/api-keys/{key.id}", "api_guard_second_factor", login="mia")
+        self.assertFalse(key._second_factor())

@@ -45,10 +45,11 @@ def a_call(
     at=NOW,
     target=to("res.partner"),  # noqa: B008 - frozen
     arguments=None,
+    proven=False,
 ):
     """A call that nothing speaks against, but for what is given."""
     credential = Credential(kind, state, created, expires, last_used)
-    return Call(door, credential, parse_address(peer), at, target, arguments)
+    return Call(door, credential, parse_address(peer), at, target, arguments, proven=proven)
 
 
 def a_policy(name="P", mode="enforce", **sections):

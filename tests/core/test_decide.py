@@ -328,6 +328,37 @@ MODES = [
      {}, [a_policy("A", doors=[]), a_policy("B", doors=[])], Deny(Reason.DOOR_REFUSED, "A")),
 ]
 
+UNLINKS = a_policy(second_factor=scopes(("*", "unlink")))
+POSTS = a_policy(second_factor=scopes(("account.*", "execute", "action_post"), ("/shop/*", "execute")))
+PARTNERS = a_policy(second_factor=scopes(("res.partner", "read write create")))
+SECOND_FACTOR = [
+    ("nothing is demanded", {"target": to("res.partner", "unlink")}, [EMPTY], ALLOW),
+    ("deleting where deleting is named", {"target": to("res.partner", "unlink")}, [UNLINKS], Reason.CODE_REQUIRED),
+    ("deleting with a code", {"target": to("res.partner", "unlink"), "proven": True}, [UNLINKS], ALLOW),
+    ("reading where deleting is named", {"target": to("res.partner")}, [UNLINKS], ALLOW),
+    ("a pattern reaches protected models", {"target": to("res.users", "unlink")}, [UNLINKS], Reason.CODE_REQUIRED),
+    ("executing where deleting is named", {"target": to("res.partner", "run")}, [UNLINKS], ALLOW),
+    ("a method that is named", {"target": to("account.move", "action_post")}, [POSTS], Reason.CODE_REQUIRED),
+    ("another method of its model", {"target": to("account.move", "action_cancel")}, [POSTS], ALLOW),
+    ("a method of that name of another model", {"target": to("sale.order", "action_post")}, [POSTS], ALLOW),
+    ("one of two operations is named", {"target": to("res.partner", "copy")}, [PARTNERS], Reason.CODE_REQUIRED),
+    ("a model that is not named", {"target": to("res.partner.bank", "write")}, [PARTNERS], ALLOW),
+    ("a route that is named", {"target": route("/shop/pay")}, [POSTS], Reason.CODE_REQUIRED),
+    ("a route that is not", {"target": route("/web/pay")}, [POSTS, UNLINKS], ALLOW),
+    ("nested: what a command deletes",
+     {"target": Target("res.partner", "write", frozenset({Operation.UNLINK}))}, [UNLINKS], Reason.CODE_REQUIRED),
+    ("checking a secret", {"target": Target("", "authenticate", frozenset({Operation.AUTHENTICATE}))},
+     [a_policy(second_factor=scopes(("*", "read write create unlink execute", "authenticate")))], ALLOW),
+    ("the target is not known yet", {"target": None}, [UNLINKS], ALLOW),
+    ("only one of two policies demands", {"target": to("res.partner", "unlink")}, [EMPTY, UNLINKS],
+     Reason.CODE_REQUIRED),
+    ("a password", {"kind": Kind.PASSWORD, "target": to("res.partner", "unlink")}, [UNLINKS], Reason.CODE_REQUIRED),
+    ("only monitored", {"target": to("res.partner", "unlink")},
+     [a_policy(mode="monitor", second_factor=scopes(("*", "unlink")))], would(Reason.CODE_REQUIRED)),
+    ("a code lifts nothing else", {"target": to("res.partner", "unlink"), "proven": True},
+     [UNLINKS, a_policy(read_only=True)], Reason.READ_ONLY),
+]
+
 # fmt: on
 
 
@@ -364,6 +395,9 @@ class TestDecide(BaseCase):
     def test_the_guards_configuration_needs_its_name_in_a_scope(self):
         self._check(CONFIGURATION)
 
+    def test_a_code_is_needed_for_what_is_named(self):
+        self._check(SECOND_FACTOR)
+
     def test_monitoring_tells_and_enforcing_refuses(self):
         self._check(MODES)
 
@@ -399,6 +433,7 @@ ALL_WRONG = {
     "scopes": [],
     "read_only": True,
     "shape": {"ids": 1},
+    "second_factor": [["res.*", ["write"], []]],
 }
 #: The order in which reasons are told, as it is shown to administrators: (reason, section that gives it).
 ORDER = [
@@ -411,6 +446,7 @@ ORDER = [
     (Reason.OUT_OF_SCOPE, "scopes"),
     (Reason.READ_ONLY, "read_only"),
     (Reason.TOO_LARGE, "shape"),
+    (Reason.CODE_REQUIRED, "second_factor"),
 ]
 #: A call that meets every one of them.
 WRONG_CALL = {"door": Door.XMLRPC, "target": to("res.partner", "write"), "arguments": {"ids": [1, 2]}}
@@ -424,7 +460,10 @@ class TestOrder(BaseCase):
         return decide(call, [a_policy(mode=mode, **sections)])
 
     def test_checks_are_asked_in_this_order(self):
-        order = ["_password", "_network", "_door", "_age", "_idle", "_hours", "_scope", "_read_only", "_shape"]
+        order = [
+            "_password", "_network", "_door", "_age", "_idle", "_hours", "_scope", "_read_only", "_shape",
+            "_second_factor",
+        ]  # fmt: skip
         self.assertEqual([check.__name__ for check in CHECKS], order)
 
     def test_the_first_reason_is_told(self):

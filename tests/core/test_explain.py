@@ -22,6 +22,7 @@ FULL = a_policy(
     companies=[3, 1],
     shape={"limit": 100, "body": 1024},
     on_active="refuse",
+    second_factor=scopes(("*", "unlink"), ("account.*", "execute", "action_post")),
 )
 TOLD = [
     ("password", ()),
@@ -33,6 +34,7 @@ TOLD = [
     ("window", ("0,4", "09:05 - 17:00", "Europe/Paris")),
     ("read_only", ()),
     ("scope", ("sale.*: read, write", "sale.order: execute (a, b)")),
+    ("second_factor", ("*: unlink", "account.*: execute (action_post)")),
     ("companies", ("1", "3")),
     ("shape", ("body 1024", "limit 100")),
     ("on_active", ("refuse",)),

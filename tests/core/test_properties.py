@@ -29,18 +29,17 @@ PEERS = [None, "10.0.0.5", "10.0.1.5", "192.0.2.1", "::ffff:10.0.0.5", "2001:db8
 ZONES = ["UTC", "Europe/Paris", "Asia/Tokyo", "America/St_Johns"]
 
 minutes = st.integers(0, 1439)
+lines = st.tuples(
+    st.sampled_from(PATTERNS),
+    st.lists(st.sampled_from([operation.value for operation in Operation]), unique=True),
+    st.lists(st.sampled_from(METHODS), max_size=2, unique=True),
+).map(list)
 sections = {
     "mode": st.sampled_from(["enforce", "monitor"]),
     "networks": st.lists(st.tuples(st.sampled_from(["allow", "deny"]), st.sampled_from(CIDRS)).map(list), max_size=3),
     "doors": st.lists(st.sampled_from([door.value for door in Door]), unique=True),
-    "scopes": st.lists(
-        st.tuples(
-            st.sampled_from(PATTERNS),
-            st.lists(st.sampled_from([operation.value for operation in Operation]), unique=True),
-            st.lists(st.sampled_from(METHODS), max_size=2, unique=True),
-        ).map(list),
-        max_size=4,
-    ),
+    "scopes": st.lists(lines, max_size=4),
+    "second_factor": st.lists(lines, max_size=2),
     "max_age_days": st.integers(1, 60),
     "max_idle_days": st.integers(1, 60),
     "window": st.fixed_dictionaries(
@@ -80,6 +79,7 @@ def calls(draw):
         peer=draw(st.sampled_from(PEERS)),
         at=NOW + timedelta(minutes=draw(st.integers(-10080, 0))),
         target=draw(st.just(Target(model, method, operations)) | st.none()),
+        proven=draw(st.booleans()),
     )
 
 
@@ -150,6 +150,10 @@ class TestNarrowing(BaseCase):
             self.assertTrue(restrictions([policy]))
 
 
+def lines_of(found):
+    return [[line.pattern, sorted(line.operations), sorted(line.methods)] for line in found]
+
+
 def content_of(policy):
     """The document that says what a policy says: `compile_policy` backwards."""
     window = policy.window and {
@@ -169,9 +173,8 @@ def content_of(policy):
         "mode": "enforce" if policy.enforced else "monitor",
         "networks": networks,
         "doors": None if policy.doors is None else sorted(policy.doors),
-        "scopes": None
-        if policy.scopes is None
-        else [[line.pattern, sorted(line.operations), sorted(line.methods)] for line in policy.scopes],
+        "scopes": None if policy.scopes is None else lines_of(policy.scopes),
+        "second_factor": lines_of(policy.second_factor),
         "max_age_days": policy.max_age_days,
         "max_idle_days": policy.max_idle_days,
         "window": window,

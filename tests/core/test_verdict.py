@@ -33,7 +33,13 @@ CATALOGUE = {
     "values.unknown_field":         (422, "unknown_field"),
     "scope.guard_configuration":    (403, "insufficient_scope"),
     "report.too_many":              (429, "too_many_reports"),
+    "second_factor.required":       (401, "insufficient_user_authentication"),
+    "second_factor.wrong":          (401, "insufficient_user_authentication"),
+    "second_factor.reused":         (401, "insufficient_user_authentication"),
+    "second_factor.locked":         (401, "insufficient_user_authentication"),
+    "second_factor.not_enrolled":   (401, "insufficient_user_authentication"),
     "guard.policy_unreadable":      (503, "unavailable"),
+    "guard.vault_unreadable":       (503, "unavailable"),
 }
 SENTENCES = {
     "invalid_token":      "The credential was not accepted.",
@@ -44,6 +50,7 @@ SENTENCES = {
     "too_large":          "The call is larger than its policy allows.",
     "too_many_failures":  "Too many failed attempts. Try again later.",
     "too_many_reports":   "Too many reports. Try again later.",
+    "insufficient_user_authentication": "This call needs a second factor.",
     "unavailable":        "The call cannot be judged at the moment and was refused.",
 }
 # fmt: on
@@ -70,7 +77,7 @@ class TestVerdict(BaseCase):
 
     def test_a_sentence_does_not_tell_a_reason(self):
         for reason in Reason:
-            for word in reason.value.replace("_", ".").split(".")[1:]:
+            for word in reason.value.partition(".")[2].split("_"):
                 with self.subTest(reason.value, word=word):
                     self.assertTrue(word not in reason.sentence.lower() or reason.value in OPEN)
 
@@ -79,7 +86,7 @@ class TestVerdict(BaseCase):
         self.assertEqual(Reason.KEY_EXPIRED, "credential.expired")
         for reason in Reason:
             with self.subTest(reason.value):
-                self.assertRegex(reason.value, r"\A[a-z]+\.[a-z_]+\Z")
+                self.assertRegex(reason.value, r"\A[a-z_]+\.[a-z_]+\Z")
 
     def test_a_verdict_cannot_be_taken_for_another(self):
         self.assertNotEqual(Allow(), Deny(Reason.KEY_EXPIRED))
