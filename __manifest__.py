@@ -16,6 +16,7 @@
         "views/api_guard_templates.xml",
         "views/api_audit_entry_views.xml",
         "views/api_credential_views.xml",
+        "views/api_key_wizard_views.xml",
         "views/api_alert_views.xml",
         "views/api_leak_views.xml",
         "views/api_second_factor_views.xml",

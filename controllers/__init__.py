@@ -1,1 +1,1 @@
-from . import leak, me, openapi
+from . import key, leak, me, openapi

@@ -6,6 +6,7 @@ from odoo import http
 from odoo.http import request
 
 from ..core.explain import restrictions
+from ..core.lifetime import first_deadline
 from ..seams.exchange import current
 
 
@@ -28,6 +29,8 @@ class Me(http.Controller):
                 "created": _text(credential.created),
                 "expires": _text(credential.expires),
                 "last_used": _text(credential.last_used),
+                "rotate_by": _text(_rotate_by(identity)),
+                "retires": _text(credential.retires),
                 "server_time": _text(datetime.now(timezone.utc)),
                 "policies": [
                     {"name": policy.name, "mode": "enforce" if policy.enforced else "monitor"}
@@ -40,6 +43,12 @@ class Me(http.Controller):
                 "text": [_sentence(keys._restriction_row(row)) for row in rows],
             }
         )
+
+
+def _rotate_by(identity):
+    rotations = [policy.rotation for policy in identity.policies if policy.rotation]
+    created = identity.credential.created
+    return first_deadline(created, rotations, identity.credential.rotate_by) if created else None
 
 
 def _text(moment):

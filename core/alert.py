@@ -45,4 +45,4 @@ class Signal(str, Enum):
 
     KEY_LEAKED = "key.leaked", Severity.CRITICAL  # somebody outside has a key that opened something
     KEY_PASTED = "key.pasted", Severity.HIGH  # a key stands where colleagues can read it
-    KEY_RETIRED_USED = "key.retired_used", Severity.MEDIUM  # a program still uses a key that was replaced
+    KEY_RETIRED_USED = "key.retired_used", Severity.HIGH  # somebody kept a key that its successor has replaced

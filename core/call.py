@@ -48,8 +48,10 @@ class Kind(str, Enum):
 class State(str, Enum):
     """Where a credential is in its life. Only an active one opens anything."""
 
+    PENDING = "pending"  # asked for; nobody has accepted it yet
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    RETIRED = "retired"  # its successor has taken over
     REVOKED = "revoked"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
@@ -69,13 +71,19 @@ class Operation(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The secret that was presented, as the database knows it now. Times are aware, UTC."""
+    """The secret that was presented, as the database knows it now. Times are aware, UTC.
+
+    `retires`: when its successor alone is left. `rotate_by`: a deadline that somebody set for
+    this key, besides those of its policies.
+    """
 
     kind: Kind
     state: State
     created: datetime | None = None
     expires: datetime | None = None
     last_used: datetime | None = None
+    retires: datetime | None = None
+    rotate_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

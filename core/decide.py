@@ -24,6 +24,8 @@ _STATE_REASONS = {
     State.REVOKED: Reason.KEY_REVOKED,
     State.SUSPENDED: Reason.KEY_SUSPENDED,
     State.EXPIRED: Reason.KEY_EXPIRED,
+    State.PENDING: Reason.KEY_PENDING,
+    State.RETIRED: Reason.KEY_RETIRED,
 }
 
 
@@ -32,8 +34,8 @@ def decide(call: Call, policies: Sequence[Policy]) -> Verdict:
 
     What no policy can lift comes first: the credential's own state, policies
     nobody can read, API Guard's own configuration. Then check by check, each
-    put to every policy. A policy in monitor mode refuses nothing; its first
-    refusal is kept in `Allow.observed`.
+    put to every policy. A policy in monitor mode refuses nothing, nor does one
+    that only notes what is late; the first refusal is kept in `Allow.observed`.
     """
     if deny := _unconditional(call, policies):
         return deny
@@ -43,7 +45,7 @@ def decide(call: Call, policies: Sequence[Policy]) -> Verdict:
             reason = check(policy, call)
             if reason is None:
                 continue
-            if policy.enforced:
+            if not policy.only_notes(reason):
                 return Deny(reason, policy.name)
             observed = observed or Deny(reason, policy.name)
     return Allow(observed)
@@ -75,14 +77,24 @@ def _unconditional(call: Call, policies: Sequence[Policy]) -> Deny | None:
     state = call.credential.state
     if state is not State.ACTIVE:
         return Deny(_STATE_REASONS[state])
-    if (expires := call.credential.expires) is not None and expires <= call.at:
-        return Deny(Reason.KEY_EXPIRED)
+    if (reason := _run_out(call)) is not None:
+        return Deny(reason)
     for policy in policies:
         if not policy.readable:
             return Deny(Reason.POLICY_UNREADABLE, policy.name)
     if _touches_configuration(call):
         return Deny(Reason.GUARD_CONFIGURATION)
     return None
+
+
+def _run_out(call: Call) -> Reason | None:
+    credential = call.credential
+    ends = (
+        (credential.expires, Reason.KEY_EXPIRED),
+        (credential.retires, Reason.KEY_RETIRED),
+        (credential.rotate_by, Reason.ROTATION_OVERDUE),
+    )
+    return next((reason for moment, reason in ends if moment is not None and moment <= call.at), None)
 
 
 def _touches_configuration(call: Call) -> bool:
@@ -118,6 +130,12 @@ def _idle(policy: Policy, call: Call) -> Reason | None:
         return None
     since = call.credential.last_used or call.credential.created
     return Reason.IDLE_TOO_LONG if older_than(since, policy.max_idle_days, call.at) else None
+
+
+def _rotation(policy: Policy, call: Call) -> Reason | None:
+    if policy.rotation is None or call.credential.kind is not Kind.KEY:
+        return None
+    return Reason.ROTATION_OVERDUE if policy.rotation.is_overdue(call.credential.created, call.at) else None
 
 
 def _hours(policy: Policy, call: Call) -> Reason | None:
@@ -163,6 +181,7 @@ CHECKS: tuple[Callable[[Policy, Call], Reason | None], ...] = (
     _door,
     _age,
     _idle,
+    _rotation,
     _hours,
     _scope,
     _read_only,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from .lifetime import Rotation
 from .policy import Policy
 from .scope import FieldMode, ScopeLine
 
@@ -40,7 +41,8 @@ def restrictions(policies: Sequence[Policy]) -> list[Restriction]:
 
 
 SECTIONS = (
-    "unreadable", "password", "allow", "deny", "doors", "age", "idle", "window", "read_only", "scope", "second_factor",
+    "unreadable", "password", "allow", "deny", "doors", "age", "idle", "rotation", "window", "read_only", "scope",
+    "second_factor",
     "companies", "shape", "on_active", "detail",
 )  # fmt: skip
 
@@ -60,6 +62,7 @@ def _sections(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
         "doors": None if policy.doors is None else sorted(door.value for door in policy.doors),
         "age": None if policy.max_age_days is None else [str(policy.max_age_days)],
         "idle": None if policy.max_idle_days is None else [str(policy.max_idle_days)],
+        "rotation": None if policy.rotation is None else _rotation(policy.rotation),
         "scope": None if policy.scopes is None else map(_line, policy.scopes),
         "second_factor": map(_line, policy.second_factor) if policy.second_factor else None,
         "companies": None if policy.companies is None else map(str, sorted(policy.companies)),
@@ -76,6 +79,10 @@ def _window(policy: Policy) -> tuple[str, ...]:
     window = policy.window
     clock = " - ".join(f"{minutes // 60:02}:{minutes % 60:02}" for minutes in (window.start, window.end))
     return (",".join(str(day) for day in sorted(window.days)), clock, str(window.zone))
+
+
+def _rotation(rotation: Rotation) -> list[str]:
+    return [str(rotation.days), "refuse" if rotation.refuses else "flag"]
 
 
 def _shape(policy: Policy) -> list[str]:

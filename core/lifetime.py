@@ -5,6 +5,7 @@ Used by `decide`. The caller passes the time; this module has no clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -18,6 +19,54 @@ def older_than(moment: datetime | None, days: int, at: datetime) -> bool:
     (False, True)
     """
     return moment is None or at - moment > timedelta(days=days)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How long a key may be used before it is replaced by its successor. `refuses` False: a late one is only noted."""
+
+    days: int
+    refuses: bool = True
+
+    def deadline(self, created: datetime) -> datetime:
+        """By when does a key that was made then have to be replaced?
+
+        >>> from datetime import timezone
+        >>> Rotation(30).deadline(datetime(2026, 1, 1, tzinfo=timezone.utc)).isoformat()
+        '2026-01-31T00:00:00+00:00'
+        """
+        return created + timedelta(days=self.days)
+
+    def is_overdue(self, created: datetime | None, at: datetime) -> bool:
+        """Has the deadline of a key that was made then passed? Of one whose age nobody knows it has."""
+        return created is None or self.deadline(created) <= at
+
+
+def first_deadline(created: datetime, rotations: Iterable[Rotation], rotate_by: datetime | None) -> datetime | None:
+    """The first of all deadlines by which a key has to be replaced, or None: there is none."""
+    deadlines = [rotation.deadline(created) for rotation in rotations]
+    return min([*deadlines, *filter(None, [rotate_by])], default=None)
+
+
+def due_reminder(deadline: datetime, days_before: Iterable[int], reminded: int | None, at: datetime) -> int | None:
+    """Which reminder is due: so many days before the deadline? None: none, or it was sent.
+
+    `reminded`: the reminder that was sent last, None for none. One that was missed (nothing ran) is
+    sent late, and of several the last one alone. After the deadline there is nothing to remind of.
+
+    >>> from datetime import timezone
+    >>> deadline = datetime(2026, 1, 31, tzinfo=timezone.utc)
+    >>> due_reminder(deadline, [14, 7, 1], None, deadline - timedelta(days=8))
+    14
+    >>> due_reminder(deadline, [14, 7, 1], 14, deadline - timedelta(hours=3))
+    1
+    >>> due_reminder(deadline, [14, 7, 1], 1, deadline - timedelta(hours=3)) is None
+    True
+    """
+    if at >= deadline:
+        return None
+    due = min((days for days in days_before if deadline - at <= timedelta(days=days)), default=None)
+    return None if due is None or (reminded is not None and reminded <= due) else due
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,11 @@ OPERATIONS: dict[str, frozenset[Operation]] = {
 #: Methods that take a `limit`, and without one return all there is.
 LIMITED = frozenset("search search_read search_fetch web_search_read formatted_read_group web_read_group".split())
 
+#: What a credential may ask of itself: no scope covers or bars it.
+OWN = frozenset({Operation.AUTHENTICATE})
+#: Methods that reach the calling key and nothing else: (model, method).
+OWN_METHODS = frozenset({("api.key", "rotate")})
+
 _EXECUTE = frozenset({Operation.EXECUTE})
 
 

@@ -19,14 +19,16 @@ from typing import Any
 import pytz
 
 from .call import Door, Operation
-from .lifetime import Window
+from .lifetime import Rotation, Window
 from .markup import OnActive
 from .mask import Masker
 from .network import NetworkRules, parse_network
 from .scope import ALL_FIELDS, FieldMode, FieldRule, ScopeLine
 from .shape import Shape
+from .verdict import Reason
 
 DOCUMENT_VERSION = 1
+_HUNDRED_YEARS = 36_500  # days; a date that lies further off might not be one any more
 
 
 class Detail(str, Enum):
@@ -55,6 +57,7 @@ class Policy:
     scopes: tuple[ScopeLine, ...] | None = None
     max_age_days: int | None = None
     max_idle_days: int | None = None
+    rotation: Rotation | None = None
     window: Window | None = None
     refuses_passwords: bool = False
     detail: Detail | None = None
@@ -65,6 +68,12 @@ class Policy:
     second_factor: tuple[ScopeLine, ...] = ()
     mark: str = field(default="", compare=False)  # the fingerprint of the document it was compiled from
     readable: bool = True
+
+    def only_notes(self, reason: Reason) -> bool:
+        """Does the policy let a call pass that it minds for this reason, and have it noted?"""
+        if reason is Reason.ROTATION_OVERDUE and self.rotation is not None and not self.rotation.refuses:
+            return True
+        return not self.enforced
 
     @property
     def restricts_data(self) -> bool:
@@ -109,6 +118,7 @@ def compile_policy(document: str) -> Policy:
             scopes=_scopes(content.pop("scopes", None)),
             max_age_days=_days(content.pop("max_age_days", None)),
             max_idle_days=_days(content.pop("max_idle_days", None)),
+            rotation=_rotation(content.pop("rotation", None)),
             window=_window(content.pop("window", None)),
             refuses_passwords=_typed(content.pop("refuse_passwords", False), bool),
             detail=_detail(content.pop("detail", None)),
@@ -206,6 +216,14 @@ def _on_active(value: str | None) -> OnActive | None:
 
 def _days(value: int | None) -> int | None:
     return None if value is None else _within(value, 1, timedelta.max.days)
+
+
+def _rotation(content: dict[str, Any] | None) -> Rotation | None:
+    return None if content is None else _rotation_of(**content)
+
+
+def _rotation_of(days: int, refuses: bool = True) -> Rotation:
+    return Rotation(_within(days, 1, _HUNDRED_YEARS), _typed(refuses, bool))
 
 
 def _window(content: dict[str, Any] | None) -> Window | None:

@@ -44,6 +44,18 @@ def write_secret(random_bytes: bytes) -> str:
     return body + _checksum(body)
 
 
+def derive_secret(secret: str, nonce: bytes) -> str:
+    """The key that follows `secret`: always the same for the same nonce, and told by neither of them alone.
+
+    >>> key = write_secret(bytes(32))
+    >>> derive_secret(key, b"n" * 32) == derive_secret(key, b"n" * 32), derive_secret(key, b"m" * 32) == key
+    (True, False)
+    """
+    return write_secret(
+        blake2b(secret.encode(), key=nonce, digest_size=RANDOM_BYTES, person=b"api_guard.next").digest()
+    )
+
+
 def has_prefix(secret: object) -> bool:
     """Does it claim to be one of our keys?
 

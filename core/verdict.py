@@ -50,6 +50,9 @@ class Reason(str, Enum):
     KEY_REVOKED = "credential.revoked", _REJECTED
     KEY_SUSPENDED = "credential.suspended", _REJECTED
     KEY_EXPIRED = "credential.expired", _REJECTED
+    KEY_PENDING = "credential.pending", _REJECTED
+    KEY_RETIRED = "credential.retired", _REJECTED
+    DATABASE_COPIED = "credential.database_copied", _REJECTED
     PARENT_INACTIVE = "credential.parent_inactive", _REJECTED
     TOO_MANY_FAILURES = "credential.too_many_failures", _LATER
     PASSWORD_REFUSED = "credential.password_refused", _REJECTED
@@ -60,6 +63,7 @@ class Reason(str, Enum):
     DOOR_REFUSED = "door.refused", _FORBIDDEN
     TOO_OLD = "lifetime.too_old", _FORBIDDEN
     IDLE_TOO_LONG = "lifetime.idle_too_long", _FORBIDDEN
+    ROTATION_OVERDUE = "lifetime.rotation_overdue", _FORBIDDEN
     OUTSIDE_HOURS = "lifetime.outside_hours", _FORBIDDEN
     OUT_OF_SCOPE = "scope.not_covered", _SCOPE
     PROTECTED_MODEL = "scope.protected", _SCOPE

@@ -40,6 +40,8 @@ def copy_db(source, name):
         shutil.copytree(FILESTORE / source, FILESTORE / name, copy_function=os.link)
     psql(name, "UPDATE ir_config_parameter SET value = gen_random_uuid()::text "
                "WHERE key IN ('database.uuid', 'database.secret')")
+    # keys that are made in the copy work in it, those that came along do not
+    psql(name, "UPDATE ir_config_parameter SET value = current_database() WHERE key = 'api_guard.database_name'")
     return name
 
 

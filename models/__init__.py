@@ -9,6 +9,9 @@ from . import api_scope
 from . import api_policy
 from . import api_protected
 from . import api_credential
+from . import api_credential_rotation
+from . import api_credential_life
+from . import api_key
 from . import api_vault
 from . import api_second_factor
 from . import api_credential_second_factor

@@ -7,16 +7,30 @@ when the key goes, so that the log can still tell a revoked key from an unknown 
 """
 
 from odoo import api, fields, models
+from odoo.addons.base.models.res_users import check_identity
 from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
 from ..core.explain import restrictions
 from ..core.secret import is_random, write_check
 
+#: Those that open something, or could: not the tombstones.
+KEY_DOMAIN = [("apikey_id", "!=", False)]
+
+#: How a key stands, as the screens tell it.
+STATUSES = [
+    ("pending", "Waiting for approval"),
+    ("active", "Active"),
+    ("suspended", "Suspended"),
+    ("retired", "Retired"),
+    ("expired", "Expired"),
+    ("revoked", "Revoked"),
+]
+
 
 class ApiCredential(models.Model):
     _name = "api.credential"
-    _inherit = ["api.guard.configuration"]
+    _inherit = ["api.guard.configuration", "mail.thread", "mail.activity.mixin"]
     _description = "API Key"
     _order = "create_date desc, id desc"
 
@@ -26,7 +40,15 @@ class ApiCredential(models.Model):
     apikey_id = fields.Many2one("res.users.apikeys", readonly=True, ondelete="set null", index=True)
     key_index = fields.Char(readonly=True, index=True, groups="base.group_no_one")
     key_scope = fields.Char("Key scope", readonly=True)
-    policy_id = fields.Many2one("api.policy", ondelete="restrict", index=True)
+    policy_id = fields.Many2one("api.policy", ondelete="restrict", index=True, tracking=True)
+    bound_policy_id = fields.Many2one(
+        "api.policy",
+        string="Policy of its provisioner",
+        readonly=True,
+        ondelete="restrict",
+        index=True,
+        help="Whoever made this key for a bot is under this policy, and so is the key.",
+    )
     parent_id = fields.Many2one(
         "api.credential",
         string="Made with",
@@ -37,19 +59,30 @@ class ApiCredential(models.Model):
     )
     child_ids = fields.One2many("api.credential", "parent_id", readonly=True)
     state = fields.Selection(
-        [("active", "Active"), ("suspended", "Suspended"), ("revoked", "Revoked")],
+        [
+            ("pending", "Waiting for approval"),
+            ("active", "Active"),
+            ("suspended", "Suspended"),
+            ("retired", "Retired"),
+            ("revoked", "Revoked"),
+        ],
         default="active",
         required=True,
         readonly=True,
+        tracking=True,
     )
     suspension = fields.Selection(
-        [("leaked", "Reported as leaked"), ("pasted", "Found pasted in a record")], "Suspended because", readonly=True
+        [
+            ("manager", "Suspended by a manager"),
+            ("idle", "Unused for too long"),
+            ("leaked", "Reported as leaked"),
+            ("pasted", "Found pasted in a record"),
+            ("family", "A retired key of its line was used"),
+        ],
+        string="Suspended because",
+        readonly=True,
     )
-    status = fields.Selection(
-        [("active", "Active"), ("suspended", "Suspended"), ("expired", "Expired"), ("revoked", "Revoked")],
-        compute="_compute_status",
-        search="_search_status",
-    )
+    status = fields.Selection(STATUSES, compute="_compute_status", search="_search_status")
     expired = fields.Boolean("Removed after it had expired", readonly=True)
     key_created_at = fields.Datetime("Created", readonly=True)
     expires_at = fields.Datetime("Expires", readonly=True)
@@ -70,15 +103,20 @@ class ApiCredential(models.Model):
         # no fields: a secret's hash is nothing that the ORM may read
         self.env.cr.execute(
             "ALTER TABLE api_credential ADD COLUMN IF NOT EXISTS secret_hash varchar,"
-            " ADD COLUMN IF NOT EXISTS secret_check varchar"
+            " ADD COLUMN IF NOT EXISTS secret_check varchar,"
+            " ADD COLUMN IF NOT EXISTS rotation_nonce bytea,"
+            " ADD COLUMN IF NOT EXISTS database_uuid varchar"
         )
+        self._bind_database()
         self._create_triggers()
         # keys that were there before
         self.env.cr.execute("""
             INSERT INTO api_credential (name, user_id, login, apikey_id, key_index, key_scope, state,
-                                        key_created_at, expires_at, create_date, write_date)
+                                        key_created_at, expires_at, database_uuid, create_date, write_date)
             SELECT k.name, k.user_id, u.login, k.id, k.index, k.scope, 'active',
-                   k.create_date, k.expiration_date, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
+                   k.create_date, k.expiration_date,
+                   (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid'),
+                   now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
               FROM res_users_apikeys k JOIN res_users u ON u.id = k.user_id
              WHERE NOT EXISTS (SELECT 1 FROM api_credential c WHERE c.apikey_id = k.id)
         """)
@@ -89,9 +127,11 @@ class ApiCredential(models.Model):
             CREATE OR REPLACE FUNCTION api_guard_key_made() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
                 INSERT INTO api_credential (name, user_id, login, apikey_id, key_index, key_scope, state,
-                                            key_created_at, expires_at, create_date, write_date)
+                                            key_created_at, expires_at, database_uuid, create_date, write_date)
                 SELECT NEW.name, NEW.user_id, u.login, NEW.id, NEW.index, NEW.scope, 'active',
-                       NEW.create_date, NEW.expiration_date, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
+                       NEW.create_date, NEW.expiration_date,
+                       (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid'),
+                       now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
                   FROM res_users u WHERE u.id = NEW.user_id;
                 RETURN NEW;
             END $$;
@@ -116,6 +156,27 @@ class ApiCredential(models.Model):
                 FOR EACH ROW EXECUTE FUNCTION api_guard_key_gone();
         """)
 
+    def _bind_database(self):
+        """Keys belong to the database in which they were made: which one that is, is noted once.
+
+        A copy of it has another identity or another name, and there they open nothing until somebody
+        says that it is no copy (`_confirm_database`). An update must not say so by the way.
+        """
+        self.env.cr.execute("""
+            INSERT INTO ir_config_parameter (key, value, create_date, write_date)
+            SELECT 'api_guard.database_name', current_database(),
+                   now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
+             WHERE NOT EXISTS (SELECT 1 FROM ir_config_parameter WHERE key = 'api_guard.database_name');
+            UPDATE api_credential
+               SET database_uuid = (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid')
+             WHERE database_uuid IS NULL
+        """)
+
+    @api.model
+    def _confirm_database(self):
+        """This database bears its name by right: let the keys that were made in it work again."""
+        self.env["ir.config_parameter"].sudo().set_param("api_guard.database_name", self.env.cr.dbname)
+
     @api.model
     def _drop_triggers(self):
         self.env.cr.execute("""
@@ -128,26 +189,33 @@ class ApiCredential(models.Model):
 
     # ----------------------------------------------------------------- compute
 
-    @api.depends("state", "expires_at", "expired", "apikey_id")
+    @api.depends("state", "expires_at", "expired", "apikey_id", "retires_at")
     def _compute_status(self):
         now = fields.Datetime.now()
         for credential in self:
             lapsed = credential.expired or (credential.expires_at and credential.expires_at < now)
             ended = credential.state == "revoked"
-            credential.status = "expired" if lapsed and (not ended or credential.expired) else credential.state
+            if lapsed and (not ended or credential.expired):
+                credential.status = "expired"
+            elif credential.state == "active" and credential.retires_at and credential.retires_at <= now:
+                credential.status = "retired"
+            else:
+                credential.status = credential.state
 
     def _search_status(self, operator, value):
         if operator != "in":
             return NotImplemented
         now = fields.Datetime.now()
-        lapsed = ["|", ("expired", "=", True), "&", ("state", "!=", "revoked"), ("expires_at", "<", now)]
+        Domain = fields.Domain
+        lapsed = Domain("expired", "=", True) | (Domain("state", "!=", "revoked") & Domain("expires_at", "<", now))
+        retired = Domain("state", "=", "active") & Domain("retires_at", "<=", now)
         domains = {
             "expired": lapsed,
-            "active": ["&", ("state", "=", "active"), "|", ("expires_at", "=", False), ("expires_at", ">=", now)],
-            "suspended": ["&", ("state", "=", "suspended"), "|", ("expires_at", "=", False), ("expires_at", ">=", now)],
-            "revoked": ["&", ("state", "=", "revoked"), ("expired", "!=", True)],
+            "retired": (Domain("state", "=", "retired") | retired) & ~lapsed,
+            "active": Domain("state", "=", "active") & ~retired & ~lapsed,
+            **{state: Domain("state", "=", state) & ~lapsed for state in ("pending", "suspended", "revoked")},
         }
-        return fields.Domain.OR(domains[status] for status in value if status in domains)
+        return Domain.OR(domains[status] for status in value if status in domains)
 
     @api.depends("key_created_at", "ended_at")
     def _compute_age_days(self):
@@ -171,6 +239,10 @@ class ApiCredential(models.Model):
         if row.section == "companies":
             found = self.env["res.company"].sudo().browse(map(int, values)).exists()
             values = found.mapped("name") or values
+        if row.section == "rotation":
+            days, overdue = values
+            late = {"refuse": self.env._("then refused"), "flag": self.env._("then noted in the log")}
+            values = [f"{days}, {late[overdue]}"]
         if row.section == "window":
             days, clock, zone = row.values
             day_names = self._weekday_names()
@@ -192,6 +264,7 @@ class ApiCredential(models.Model):
             "doors": self.env._("Only through these doors"),
             "age": self.env._("Refused when older than (days)"),
             "idle": self.env._("Refused when unused for (days)"),
+            "rotation": self.env._("To be rotated every (days)"),
             "window": self.env._("Only at these hours"),
             "read_only": self.env._("Read only"),
             "scope": self.env._("Only these models and operations"),
@@ -224,7 +297,7 @@ class ApiCredential(models.Model):
 
     def action_suspend(self):
         self._check_manager()
-        self._suspend_for(False)
+        self._suspend_for("manager")
 
     def _suspend_for(self, suspension):
         self.filtered(lambda credential: credential.state == "active").sudo().write(
@@ -232,12 +305,17 @@ class ApiCredential(models.Model):
         )
 
     def action_resume(self):
+        """Let suspended keys work again; what was unused for too long has been used now, as it were."""
         self._check_manager()
         self.filtered(lambda credential: credential.state == "suspended").sudo().write(
-            {"state": "active", "suspension": False}
+            {"state": "active", "suspension": False, "resumed_at": fields.Datetime.now()}
         )
 
+    @check_identity
     def action_revoke(self):
+        return self._revoke()
+
+    def _revoke(self):
         """Delete the keys; their companions stay and tell what became of them."""
         self._check_manager_or_owner()
         self.env["api.guard"]._require_configuration_right(self.env)
@@ -246,13 +324,34 @@ class ApiCredential(models.Model):
 
     def _check_manager(self):
         if not self.env.su and not self.env.user.has_group("api_guard.group_manager"):
-            raise AccessError(self.env._("Only API Guard managers suspend and resume keys."))
+            raise AccessError(self.env._("Only API Guard managers may do this."))
 
     def _check_manager_or_owner(self):
         if self.env.su or self.env.user.has_group("api_guard.group_manager"):
             return
         if self.user_id != self.env.user:
-            raise AccessError(self.env._("You can only revoke keys of your own."))
+            raise AccessError(self.env._("You can only do this with keys of your own."))
+
+    def _check_may_hold_secret(self):
+        """May the current user see a successor's secret? Its owner; of a bot's key, whoever makes keys for bots."""
+        self.ensure_one()
+        if self.env.su or self.user_id == self.env.user:
+            return
+        bot = self.sudo().user_id
+        if not bot.api_only or not self.env.user.has_group("api_guard.group_provisioner"):
+            raise AccessError(
+                self.env._(
+                    "A key's secret is shown to its owner alone. You can demand that it is rotated by a date, and let "
+                    "its owner do it."
+                )
+            )
+        self._check_no_escalation(bot)
+
+    @api.model
+    def _check_no_escalation(self, bot):
+        """Refuse whoever would come to an administrator's rights by a bot's key."""
+        if bot.has_group("base.group_erp_manager") and not self.env.user.has_group("base.group_erp_manager"):
+            raise AccessError(self.env._("“%(bot)s” is an administrator: only one makes keys for it.", bot=bot.name))
 
     def action_open_entries(self):
         return {
@@ -285,20 +384,18 @@ class ApiCredential(models.Model):
         self._write_check(self.env.cr, credential_id, secret, stored)
         return self.browse(credential_id)
 
-    def _adopt(self, policy_id=None, parent_id=None):
-        """Bind freshly made keys, before anybody could use them. Not through the ORM: a program may be making it."""
-        if self:
-            self.env.cr.execute(
-                SQL(
-                    "UPDATE api_credential"
-                    " SET policy_id = COALESCE(%s, policy_id), parent_id = COALESCE(%s, parent_id)"
-                    " WHERE id IN %s",
-                    policy_id or None,
-                    parent_id or None,
-                    tuple(self.ids),
-                )
-            )
-        if self and parent_id:  # no child outlives its parent
+    def _set_raw(self, **values):
+        """Write columns not through the ORM, which a program may not use for this: it may be making the key."""
+        columns = SQL(", ").join(SQL("%s = %s", SQL.identifier(name), value) for name, value in values.items())
+        self.env.cr.execute(SQL("UPDATE api_credential SET %s WHERE id IN %s", columns, tuple(self.ids)))
+        self.invalidate_recordset()
+
+    def _adopt(self, **bonds):
+        """Bind a freshly made key to its policies, its parent and the like, before anybody could use it."""
+        bonds = {name: value for name, value in bonds.items() if value}
+        if bonds:
+            self._set_raw(**bonds)
+        if parent_id := bonds.get("parent_id"):  # no child outlives its parent
             self.env.cr.execute(
                 SQL(
                     "WITH parent AS (SELECT expires_at FROM api_credential WHERE id = %s),"
@@ -312,7 +409,7 @@ class ApiCredential(models.Model):
                     tuple(self.ids),
                 )
             )
-        self.invalidate_recordset()
+            self.invalidate_recordset()
 
     @classmethod
     def _write_check(cls, cr, credential_id, secret, stored):

@@ -19,7 +19,7 @@ class ApiCredential(models.Model):
     @api.model
     def _lineage_of(self, credential):
         """What stays when a key is replaced by another: the id of the first one's companion."""
-        return (credential.lineage_id if "lineage_id" in self._fields else 0) or credential.id
+        return credential.lineage_id or credential.id
 
     def _second_factor(self):
         """The second factors of these keys, if they have one."""

@@ -16,6 +16,7 @@ from odoo.tools import SQL
 from ..core.call import Operation
 from ..core.data import restricting
 from ..core.mask import mask
+from ..core.operation import OWN
 from ..core.verdict import Deny, Reason
 from ..seams.exchange import working_for
 from .closure import closures
@@ -128,7 +129,8 @@ class ApiData(models.AbstractModel):
         exchange.scoped = any(policy.scopes is not None and policy.enforced for policy in policies)
         exchange.closures = closures(exchange.registry, restrict) if restrict else ()
         exchange.barred, exchange.opened = ({}, {}), set()
-        exchange.read_only = any(policy.read_only and policy.enforced for policy in policies)
+        reads_only = any(policy.read_only and policy.enforced for policy in policies)
+        exchange.read_only = reads_only and exchange.call.target.operations != OWN
         sets = [policy.companies for policy in restrict if policy.companies is not None]
         exchange.companies = frozenset.intersection(*sets) if sets else None
 

@@ -32,7 +32,7 @@ from ..core.call import Call, Door, Kind, Operation, Target
 from ..core.decide import decide, decide_active, decide_answer
 from ..core.markup import is_active
 from ..core.network import parse_network
-from ..core.operation import operations_of
+from ..core.operation import OWN, OWN_METHODS, operations_of
 from ..core.policy import Detail, least_detail
 from ..core.recovery import read_recovery
 from ..core.redact import redact
@@ -52,7 +52,7 @@ from .commands import contents_of
 
 _OWN_WORDS = frozenset({Reason.UNKNOWN_FIELD, Reason.ACTIVE_HTML})  # what they met, the caller itself has said
 _MAX_NAMES, _MAX_NAME = 5, 64  # of unknown fields that an answer tells
-AUTHENTICATE = Target("", "authenticate", frozenset({Operation.AUTHENTICATE}))
+AUTHENTICATE = Target("", "authenticate", OWN)
 
 
 class ApiGuard(models.AbstractModel):
@@ -217,7 +217,11 @@ class ApiGuard(models.AbstractModel):
         exchange.locate(cls._trusted(identity))
         if identity.refusal is None and exchange.database and not master.is_visible(exchange, exchange.database):
             identity = _with_refusal(identity, Reason.DATABASE_HIDDEN)
-        return cls._judge(exchange, identity, target)
+        verdict = cls._judge(exchange, identity, target)
+        if isinstance(verdict, Deny) and verdict.reason is Reason.KEY_RETIRED:
+            with beside(exchange.registry) as cr:
+                exchange.registry["api.credential"]._react_to_retired(cr, exchange)
+        return verdict
 
     @classmethod
     def _recorder(cls, exchange):
@@ -441,6 +445,8 @@ class ApiGuard(models.AbstractModel):
 
 def target_of(registry, model, method):
     """What a call reaches that names this model and method, whether there are such or not."""
+    if (model, method) in OWN_METHODS:
+        return Target(model, method, OWN)
     operations = operations_of(method)
     needs_name = renders(registry, model) or (Operation.EXECUTE in operations and steers(registry, model, method))
     return Target(model, method, operations, needs_name)

@@ -45,11 +45,8 @@ class Identity:
     name: str | None = None
     refusal: Deny | None = None
     unchecked_hash: str | None = None  # of a key that was made before the guard, and has no fast check yet
-
-    @property
-    def lineage_id(self) -> int | None:
-        """What stays when a key is replaced by another; None: it is no key. As `api.credential._lineage_of`."""
-        return self.credential_id
+    lineage_id: int | None = None  # the first credential of the chain that rotations make
+    predecessor_id: int | None = None  # the key that the first use of this one retires
 
 
 class ApiIdentity(models.AbstractModel):
@@ -131,6 +128,8 @@ class ApiIdentity(models.AbstractModel):
             refusal = Deny(Reason.DOOR_REFUSED)
         elif row["credential_id"] is None:
             refusal = Deny(Reason.POLICY_UNREADABLE)  # no companion row: nobody knows its policy
+        elif row["copied"]:
+            refusal = Deny(Reason.DATABASE_COPIED)
         elif row["inactive_ancestor"]:
             refusal = Deny(Reason.PARENT_INACTIVE)
         return Identity(
@@ -140,6 +139,8 @@ class ApiIdentity(models.AbstractModel):
                 created=_aware(row["create_date"]),
                 expires=_aware(row["expiration_date"]),
                 last_used=_aware(row["last_used_at"]),
+                retires=_aware(row["retires_at"]),
+                rotate_by=_aware(row["rotate_by"]),
             ),
             settings=row["settings"],
             **cls._policies(cr, row, row["policy_ids"] or ()),
@@ -150,6 +151,8 @@ class ApiIdentity(models.AbstractModel):
             name=row["name"],
             refusal=refusal,
             unchecked_hash=None if row["secret_check"] else row["hash"],
+            lineage_id=row["lineage_id"],
+            predecessor_id=row["predecessor_id"],
         )
 
     @classmethod

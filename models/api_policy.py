@@ -15,6 +15,8 @@ from .api_scope import DATA_FIELDS
 
 MAX_DAYS = 36_500
 MAX_SIZE = 1_000_000
+MAX_GRACE_HOURS = 24.0 * 366
+DEFAULT_REMINDERS = "14, 7, 1"
 #: field → (what `core.shape.Shape` calls it, how many of its units one is)
 SHAPE = {
     "max_body_kib": ("body", 1024),
@@ -59,6 +61,43 @@ class ApiPolicy(models.Model):
     )
     max_idle_days = fields.Integer(
         "Greatest idle time (days)", help="A key unused for longer than this is refused. 0: no limit."
+    )
+    rotation_days = fields.Integer(
+        "Rotate every (days)",
+        help="A key has to be replaced by a successor before it is older than this. 0: no deadline.",
+    )
+    rotation_overdue = fields.Selection(
+        [("refuse", "Refused"), ("flag", "Noted in the log")],
+        "Past the deadline",
+        default="refuse",
+        required=True,
+        help="What becomes of the calls of a key that was not rotated in time. The key itself stays.",
+    )
+    reminder_days = fields.Char(
+        "Reminders (days before)",
+        default=DEFAULT_REMINDERS,
+        help="When owners are reminded of a deadline, such as 14, 7, 1. Empty: never.",
+    )
+    grace_hours = fields.Float(
+        "Grace (hours)",
+        default=24.0,
+        help="How long a key still works once its successor was used for the first time. 0: not a moment longer.",
+    )
+    on_retired_use = fields.Selection(
+        [("alert", "Raise an alert"), ("suspend", "Raise an alert and suspend its successors")],
+        "If a retired key is used",
+        default="alert",
+        required=True,
+        help="Somebody kept a key that was replaced: a program that was forgotten, or a thief.",
+    )
+    needs_approval = fields.Boolean(
+        "New keys need approval", help="A key that a user makes opens nothing until an API Guard manager accepts it."
+    )
+    responsible_id = fields.Many2one(
+        "res.users",
+        default=lambda self: self.env.user,
+        domain="[('share', '=', False)]",
+        help="Who is asked to approve keys, and told of those that are due.",
     )
     has_window = fields.Boolean("Only at certain hours")
     hour_from = fields.Float("From", default=8.0)
@@ -148,6 +187,8 @@ class ApiPolicy(models.Model):
         "scope_ids.line_ids.methods",
         "max_age_days",
         "max_idle_days",
+        "rotation_days",
+        "rotation_overdue",
         "has_window",
         "hour_from",
         "hour_to",
@@ -181,6 +222,7 @@ class ApiPolicy(models.Model):
             "scopes": self._scope_lines(),
             "max_age_days": self.max_age_days,
             "max_idle_days": self.max_idle_days,
+            "rotation": self._rotation(),
             "window": self._window() if self.has_window else None,
             "refuse_passwords": self.refuse_passwords,
             "detail": self.argument_detail,
@@ -197,6 +239,11 @@ class ApiPolicy(models.Model):
     def _scope_lines(self):
         scopes = self.with_context(active_test=False).scope_ids
         return sorted((line._document() for line in scopes.line_ids), key=write_document) if scopes else None
+
+    def _rotation(self):
+        if not self.rotation_days:
+            return None
+        return {"days": self.rotation_days, "refuses": self.rotation_overdue == "refuse"}
 
     def _second_factor_lines(self):
         """What needs a code. Fields and records of the lines do not count: of what a line names, all needs it."""
@@ -218,12 +265,13 @@ class ApiPolicy(models.Model):
 
     # ------------------------------------------------------------- constraints
 
-    @api.constrains("max_age_days", "max_idle_days", "hour_from", "hour_to", "has_window", *WEEKDAYS)
+    @api.constrains("max_age_days", "max_idle_days", "rotation_days", "hour_from", "hour_to", "has_window", *WEEKDAYS)
     def _check_lifetime(self):
         for policy in self:
-            if policy.max_age_days < 0 or policy.max_idle_days < 0:
+            days = (policy.max_age_days, policy.max_idle_days, policy.rotation_days)
+            if min(days) < 0:
                 raise ValidationError(self.env._("A number of days cannot be negative. 0 means no limit."))
-            if max(policy.max_age_days, policy.max_idle_days) > MAX_DAYS:
+            if max(days) > MAX_DAYS:
                 raise ValidationError(self.env._("A hundred years are enough: at most %(days)s days.", days=MAX_DAYS))
             if not (0 <= policy.hour_from <= 24 and 0 <= policy.hour_to <= 24):
                 raise ValidationError(self.env._("Hours lie between 00:00 and 24:00."))
@@ -231,6 +279,26 @@ class ApiPolicy(models.Model):
                 raise ValidationError(
                     self.env._("Tick at least one weekday, or lift the restriction to certain hours.")
                 )
+
+    @api.constrains("reminder_days", "grace_hours")
+    def _check_rotation(self):
+        for policy in self:
+            if policy._reminders() is None:
+                raise ValidationError(
+                    self.env._(
+                        "“%(days)s” is no list of days before a deadline. Write numbers with commas, such as 14, 7, 1.",
+                        days=policy.reminder_days,
+                    )
+                )
+            if not 0 <= policy.grace_hours <= MAX_GRACE_HOURS:
+                raise ValidationError(self.env._("A grace lies between 0 hours and a year."))
+
+    def _reminders(self):
+        """The reminder schedule as days before a deadline, longest first; None: it cannot be read."""
+        words = (self.reminder_days or "").replace(",", " ").split()
+        if not all(word.isascii() and word.isdigit() and 0 < int(word) <= MAX_DAYS for word in words):
+            return None
+        return sorted({int(word) for word in words}, reverse=True)
 
     @api.constrains(*SHAPE)
     def _check_shape(self):

@@ -94,6 +94,30 @@ class ApiReason(models.AbstractModel):
                 self.env._("Expired key"),
                 self.env._("The key is past its expiration date. Make a new one for the client."),
             ),
+            Reason.KEY_PENDING: (
+                self.env._("Key without approval"),
+                self.env._("The key waits for approval. Open it and accept it, if its program shall work."),
+            ),
+            Reason.KEY_RETIRED: (
+                self.env._("Retired key"),
+                self.env._(
+                    "The key was rotated, and its grace is over: a program was forgotten, or somebody kept the key. "
+                    "Find the client by its address and give it the successor."
+                ),
+            ),
+            Reason.DATABASE_COPIED: (
+                self.env._("Key of another database"),
+                self.env._(
+                    "This database is a copy, or bears another name than the one in which the key was made. In a copy, "
+                    "make new keys. If it is no copy, confirm its name in the settings of API Guard."
+                ),
+            ),
+            Reason.ROTATION_OVERDUE: (
+                self.env._("Rotation overdue"),
+                self.env._(
+                    "The key was to be replaced by now. Open it and rotate it, and give its program the successor."
+                ),
+            ),
             Reason.PARENT_INACTIVE: (
                 self.env._("Parent key not active"),
                 self.env._(

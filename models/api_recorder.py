@@ -228,6 +228,9 @@ class ApiRecorder(models.AbstractModel):
         identity = exchange.identity
         if exchange.outcome == "refused" or not identity or not identity.credential_id:
             return
+        if identity.predecessor_id:
+            with beside(exchange.registry) as cr:
+                exchange.registry["api.credential"]._write_succession(cr, identity.predecessor_id)
         slot = (exchange.registry.db_name, identity.credential_id)
         now = time.monotonic()
         if now - cls._last_used.get(slot, -_LAST_USED_EVERY) < _LAST_USED_EVERY:

@@ -10,6 +10,7 @@ from odoo.http import HttpDispatcher, JsonRPCDispatcher, request
 from werkzeug.exceptions import UnprocessableEntity
 
 from ..core.call import RPC_DOORS, Door, Kind, Operation, Target
+from ..core.operation import OWN
 from ..core.verdict import Allow
 from ..exceptions import Refused
 from ..seams import errors
@@ -21,7 +22,6 @@ _UNFIT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, A
           NotImplementedError, psycopg2.DataError, psycopg2.ProgrammingError)  # fmt: skip
 _EXECUTE = frozenset({Operation.EXECUTE})
 _READ = frozenset({Operation.READ})
-_OURS = frozenset({Operation.AUTHENTICATE})  # what a key may ask of itself: no scope covers or bars it
 
 
 class IrHttp(models.AbstractModel):
@@ -133,9 +133,9 @@ def _target(exchange, endpoint):
     if exchange.door is Door.DOCS:
         model = params.get("model_name")
         # the list of all models is narrowed to what the caller may call: nobody is barred from that
-        return Target(str(model), "docs", _READ) if model else Target("ir.model", "docs", _OURS)
+        return Target(str(model), "docs", _READ) if model else Target("ir.model", "docs", OWN)
     if endpoint.func.__module__.startswith("odoo.addons.api_guard."):
-        return Target(request.httprequest.path, endpoint.func.__name__, _OURS)
+        return Target(request.httprequest.path, endpoint.func.__name__, OWN)
     return Target(request.httprequest.path, endpoint.func.__name__, _EXECUTE)
 
 
@@ -178,7 +178,7 @@ def _is_callers_mistake(error, exchange):
     target = exchange.call and exchange.call.target
     if exchange.door is not Door.JSON2 or target is None or not exchange.scoped:
         return False
-    if target.operations <= _EXECUTE or target.operations == _OURS:
+    if target.operations <= _EXECUTE or target.operations == OWN:
         return False
     return isinstance(error, _UNFIT) and not isinstance(error, (UserError, Refused))
 

@@ -1,7 +1,7 @@
 """Settings: the baseline, trusted proxies, and what this deployment lets the guard reach."""
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tools import config
 
 from ..core.network import parse_network
@@ -45,6 +45,7 @@ class ResConfigSettings(models.TransientModel):
     api_guard_retention_days = fields.Integer(
         groups="base.group_system", string="Keep entries for (days)", config_parameter="api_guard.retention_days"
     )
+    api_guard_is_copy = fields.Boolean(compute="_compute_api_guard_is_copy")
     api_guard_self_check = fields.Html(compute="_compute_api_guard_self_check", sanitize=False)
 
     @api.constrains("api_guard_trusted_proxies")
@@ -76,6 +77,22 @@ class ResConfigSettings(models.TransientModel):
             "api_guard.cooldown_failures", str(self.api_guard_cooldown_failures)
         )
         return result
+
+    @api.depends_context("uid")
+    def _compute_api_guard_is_copy(self):
+        self.api_guard_is_copy = self._api_guard_bound_name() != self.env.cr.dbname
+
+    @api.model
+    def _api_guard_bound_name(self):
+        return self.env["ir.config_parameter"].sudo().get_param("api_guard.database_name")
+
+    def action_api_guard_confirm_database(self):
+        """This database bears its name by right, and its keys may work."""
+        if not self.env.is_system():
+            raise AccessError(self.env._("Only an administrator says which database this is."))
+        self.env["api.guard"]._require_configuration_right(self.env)
+        self.env["api.credential"]._confirm_database()
+        return {"type": "ir.actions.client", "tag": "reload"}
 
     @api.depends_context("uid")
     def _compute_api_guard_self_check(self):
@@ -139,6 +156,16 @@ class ResConfigSettings(models.TransientModel):
                 self.env._("Wrong secrets lead to a pause"),
                 self.env._("Wrong secrets lead to no pause"),
                 self.env._("Passwords can be guessed without end. Allow a number of wrong secrets, such as 10."),
+            ),
+            (
+                self._api_guard_bound_name() == self.env.cr.dbname,
+                self.env._("Keys belong to this database"),
+                self.env._("Keys are asleep: this database is a copy, or bears a new name"),
+                self.env._(
+                    "The keys in it were made in “%(name)s”, and open nothing here. If this is that database under a "
+                    "new name, confirm it above. If it is a copy, leave it so: the programs stay where they belong.",
+                    name=self._api_guard_bound_name() or "?",
+                ),
             ),
             (
                 bool(baseline),

@@ -1,11 +1,14 @@
 """Odoo's users: who calls by login and secret is settled here, and a user may carry a policy."""
 
 import contextlib
+from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.exceptions import AccessDenied, UserError
 from odoo.http import request
 
 from ..core.call import RPC_DOORS, Door, Operation
+from ..seams import master
 from ..seams.exchange import of_cursor, working_for
 from .api_data import barring, closures_of
 
@@ -20,6 +23,44 @@ class ResUsers(models.Model):
         groups="api_guard.group_auditor",
         help="Applies to every API call of this user, with whatever key, besides the key's own policy.",
     )
+
+    api_only = fields.Boolean(
+        "API-only user",
+        help="A bot: it has no password and cannot log in to the web client. Key provisioners make its keys.",
+    )
+    api_key_notice = fields.Text(compute="_compute_api_key_notice")
+
+    @api.depends_context("uid")
+    def _compute_api_key_notice(self):
+        """What the owner of keys should know when looking at their preferences: a line for each key that is due."""
+        for user in self:
+            keys = self.env["api.credential"].search([("user_id", "=", user.id), ("apikey_id", "!=", False)])
+            user.api_key_notice = "\n".join(filter(None, map(self._key_notice, keys)))
+
+    def _key_notice(self, key):
+        deadline = key.rotation_deadline
+        reminders = key._reminder_days()
+        if key.state == "pending":
+            return self.env._("“%(key)s” waits for approval.", key=key.name)
+        if deadline and deadline <= fields.Datetime.now():
+            return self.env._("“%(key)s” was to be rotated by %(date)s.", key=key.name, date=deadline.date())
+        if deadline and reminders and deadline - fields.Datetime.now() <= timedelta(days=reminders[0]):
+            return self.env._("“%(key)s” has to be rotated by %(date)s.", key=key.name, date=deadline.date())
+        return None
+
+    # rests on odoo/addons/base/models/res_users.py, _get_session_token_fields: whoever becomes a bot is logged out
+    def _get_session_token_fields(self):
+        return super()._get_session_token_fields() | {"api_only"}
+
+    # rests on odoo/addons/base/models/res_users.py, _set_encrypted_password: all ways of setting one end there
+    def _set_encrypted_password(self, uid, pw):
+        if self.browse(uid).sudo().api_only:
+            raise UserError(self.env._("An API-only user has no password. Make an API key for it."))
+        return super()._set_encrypted_password(uid, pw)
+
+    # rests on odoo/addons/base/models/res_users.py, _rpc_api_keys_only
+    def _rpc_api_keys_only(self):
+        return self.sudo().api_only or super()._rpc_api_keys_only()
 
     # rests on odoo/addons/base/models/res_users.py, _check_uid_passwd. Not cached here, unlike there: a key is read
     # from the database on every call. Only passwords go on to Odoo's cache.
@@ -57,6 +98,9 @@ class ResUsers(models.Model):
 
     # rests on odoo/addons/base/models/res_users.py, _check_credentials: change_password and identity checks ask it
     def _check_credentials(self, credential, env):
+        if self.env.user.sudo().api_only:  # no password, no single sign-on, no passkey
+            master.burn_password(credential.get("password") or "")
+            raise AccessDenied()
         exchange = working_for(self.env.cr)
         if exchange is None:
             return super()._check_credentials(credential, env)
@@ -105,7 +149,16 @@ class ResUsers(models.Model):
             for name in vals:
                 if name in self._fields:
                     self._check_field_access(self._fields[name], "write")
-        return super().write(vals)
+        done = super().write(vals)
+        if vals.get("api_only"):
+            self._drop_passwords()
+        return done
+
+    def _drop_passwords(self):
+        """Whoever becomes a bot has no password any more, and its sessions end."""
+        self.env.cr.execute("UPDATE res_users SET password = NULL WHERE id = ANY(%s)", [self.ids])
+        self.invalidate_recordset(["password"])
+        self.env.registry.clear_cache()
 
     def _require_scope(self, operation, *vals_list):
         """A program changes users only where its scopes name them, and nobody's policy."""
@@ -113,7 +166,7 @@ class ResUsers(models.Model):
         if exchange is None:
             return
         guard = self.env["api.guard"]
-        if any("api_policy_id" in vals for vals in vals_list):
+        if any(vals.keys() & {"api_policy_id", "api_only"} for vals in vals_list):
             guard._require_configuration_right(self.env)
         if not self.env.su and (deny := guard._judge_nested(exchange, "res.users", operation)):
             raise guard._refused_inside(exchange, deny)

@@ -7,6 +7,7 @@ from odoo.addons.base.models.res_users import INDEX_SIZE, KEY_CRYPT_CONTEXT, che
 from odoo.exceptions import AccessError, UserError
 
 from ..core.secret import RANDOM_BYTES, write_secret
+from .api_credential import STATUSES
 
 _KEYS = "res.users.apikeys"
 
@@ -18,10 +19,7 @@ class ResUsersApikeys(models.Model):
 
     credential_id = fields.Many2one("api.credential", compute="_compute_credential")
     policy_id = fields.Many2one("api.policy", compute="_compute_credential")
-    status = fields.Selection(
-        [("active", "Active"), ("suspended", "Suspended"), ("expired", "Expired"), ("revoked", "Revoked")],
-        compute="_compute_credential",
-    )
+    status = fields.Selection(STATUSES, compute="_compute_credential")
     last_used_at = fields.Datetime("Last used", compute="_compute_credential")
     last_used_peer = fields.Char("Last used from", compute="_compute_credential")
 
@@ -50,18 +48,28 @@ class ResUsersApikeys(models.Model):
         if self._name != _KEYS:
             return super()._generate(scope, name, expiration_date)
         parent_id = self.env["api.guard"]._minting_credential(self.env)
-        secret = self._rewrite(super()._generate(scope, name, expiration_date))
-        companion = self.env["api.credential"].sudo()._of_secret(secret, self.env.user)
-        companion._adopt(policy_id=self.env.context.get("api_guard_policy_id"), parent_id=parent_id)
+        policy_id = self.env.context.get("api_guard_policy_id")
+        secret, companion = self._make(scope, name, expiration_date, policy_id=policy_id, parent_id=parent_id)
+        companion._require_approval(self.env.user)
         return secret
 
-    def _rewrite(self, drawn):
-        """The secret, of our form, that from now on opens the key which was just made with the secret `drawn`.
+    def _make(self, scope, name, expiration_date, secret=None, **bonds):
+        """Make a key of the current user. Returns (secret, companion, as superuser), the latter bound by `bonds`.
+
+        `secret`: the one that it shall have, None for a fresh one. Raises as Odoo's `_generate` does.
+        """
+        drawn = super()._generate(scope, name, expiration_date)  # pylint: disable=super-method-mismatch
+        secret = self._rewrite(drawn, secret or write_secret(os.urandom(RANDOM_BYTES)))
+        companion = self.env["api.credential"].sudo()._of_secret(secret, self.env.user)
+        companion._adopt(**bonds)
+        return secret, companion
+
+    def _rewrite(self, drawn, secret):
+        """Let `secret`, of our form, open the key which was just made with the secret `drawn`. Returns it.
 
         What is stored is as before: Odoo's own hash and index, so that the key opens
         an Odoo without the guard, too.
         """
-        secret = write_secret(os.urandom(RANDOM_BYTES))
         self.env.cr.execute(
             """WITH made AS (UPDATE res_users_apikeys SET key = %s, index = %s
                               WHERE id = (SELECT max(id) FROM res_users_apikeys WHERE user_id = %s AND index = %s)
@@ -70,6 +78,18 @@ class ResUsersApikeys(models.Model):
             [KEY_CRYPT_CONTEXT.hash(secret), secret[:INDEX_SIZE], self.env.user.id, drawn[:INDEX_SIZE]],
         )
         return secret
+
+    @api.model
+    def _show(self, secret, companion):
+        """The window that shows a secret, once, with snippets."""
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "res.users.apikeys.show",
+            "name": self.env._("API Key Ready"),
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {"default_key": secret, "api_guard_login": companion.sudo().login},
+        }
 
     def action_open_credential(self):
         self.ensure_one()
@@ -142,7 +162,8 @@ class ResUsersApikeysShow(models.AbstractModel):
     # depends on no field: Odoo sets off no computation on an abstract model, only what depends on nothing is read
     @api.depends_context("uid")
     def _compute_snippets(self):
-        url, database, login = self.get_base_url(), self.env.cr.dbname, self.env.user.login
+        url, database = self.get_base_url(), self.env.cr.dbname
+        login = self.env.context.get("api_guard_login") or self.env.user.login
         for show in self:
             values = {"url": url, "database": database, "login": login, "key": show.key or ""}
             show.snippet_curl = _CURL % values

@@ -4,12 +4,13 @@ from . import test_beside
 from . import test_collection
 from . import test_credential
 from . import test_i18n
+from . import test_key_life
 from . import test_policy_document
 from . import test_screens
 from . import test_second_factor
 from . import test_tours
-from .core import test_alert
 from . import test_vault
+from .core import test_alert
 from .core import test_data
 from .core import test_decide
 from .core import test_explain

@@ -117,7 +117,7 @@ class TestMail(AlertCase):
         self.assertFalse(self._mails())
 
     def test_what_is_not_urgent_or_was_seen_is_not_mailed(self):
-        self._raise(Signal.KEY_RETIRED_USED)
+        self._raise(Signal.KEY_RETIRED_USED).write({"severity": "medium"})
         self._raise().with_user(self.manager).action_acknowledge()
         self.assertFalse(self._mails())
 

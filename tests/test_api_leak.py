@@ -24,7 +24,7 @@ class LeakCase(TransactionCase):
         cls.leaks, cls.scans = cls.env["api.leak"], cls.env["api.leak.scan"]
         cls.secret, cls.key = cls._key("new")
         keys = cls.env["res.users.apikeys"]
-        with patch.object(type(keys), "_rewrite", lambda self, drawn: drawn):
+        with patch.object(type(keys), "_rewrite", lambda self, drawn, secret: drawn):
             cls.old_secret, cls.old_key = cls._key("old")
 
     @classmethod
@@ -98,7 +98,7 @@ class TestScan(LeakCase):
 
     def test_a_revoked_key_is_found_and_raises_no_alert(self):
         self.env["res.partner"].create({"name": "Ada", "comment": self.secret})
-        self.key.action_revoke()
+        self.key._revoke()
         self.env.cr.execute("DELETE FROM api_alert")
         self.assertEqual(self._scan().mapped("key_state"), ["revoked"])
         self.assertFalse(self.env["api.alert"].search([]))
@@ -200,7 +200,7 @@ class TestReport(LeakCase):
         self.assertTrue(suspend(cr, self.key.id))
         self.key.invalidate_recordset()
         self.assertEqual((self.key.state, self.key.suspension), ("suspended", "leaked"))
-        self.old_key.action_revoke()
+        self.old_key._revoke()
         self.assertFalse(suspend(cr, self.old_key.id))
         _secret, lapsed = self._key("lapsed")
         cr.execute("UPDATE res_users_apikeys SET expiration_date = now() - interval '1 day' WHERE id = %s",

@@ -63,7 +63,7 @@ class TestCredential(TransactionCase):
 
     def test_a_key_that_odoo_made_before_the_guard_goes_on_working(self):
         keys = self.env["res.users.apikeys"].with_user(self.owner)
-        with patch.object(type(keys), "_rewrite", lambda self, drawn: drawn):
+        with patch.object(type(keys), "_rewrite", lambda self, drawn, secret: drawn):
             secret, companion = self._key()
         self.assertRegex(secret, r"\A[0-9a-f]{40}\Z")
         self.assertEqual(self._identify(secret).credential_id, companion.id)
@@ -86,7 +86,7 @@ class TestCredential(TransactionCase):
     def test_a_deleted_key_leaves_a_tombstone_that_knows_its_secret(self):
         secret, companion = self._key()
         self.assertEqual(self._identify(secret).credential.state, State.ACTIVE)
-        companion.with_user(self.owner).action_revoke()
+        companion.with_user(self.owner)._revoke()
         self.assertFalse(companion.apikey_id)
         self.assertEqual(companion.status, "revoked")
         self.assertEqual(self._identify(secret).credential.state, State.REVOKED)
@@ -152,7 +152,7 @@ class TestCredential(TransactionCase):
         parent.with_user(self.manager).action_resume()
         self.env.flush_all()
         self.assertIsNone(self._identify(child_secret).refusal)
-        parent.action_revoke()
+        parent._revoke()
         self.assertEqual(self._identify(child_secret).refusal.reason, Reason.PARENT_INACTIVE)
 
     def test_a_key_of_another_scope_does_not_open_rpc(self):
@@ -172,10 +172,10 @@ class TestCredential(TransactionCase):
             with self.subTest(user.login), self.assertRaises(AccessError):
                 companion.with_user(user).action_suspend()
         with self.assertRaises(AccessError):
-            companion.with_user(stranger).action_revoke()
+            companion.with_user(stranger)._revoke()
         companion.with_user(self.manager).action_suspend()
         self.assertEqual(companion.status, "suspended")
-        companion.with_user(self.owner).action_revoke()
+        companion.with_user(self.owner)._revoke()
         self.assertEqual(companion.status, "revoked")
 
     def test_a_user_chooses_only_among_offered_policies(self):

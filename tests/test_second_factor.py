@@ -125,7 +125,7 @@ class TestSecondFactor(Places, TransactionCase):
         self._set_up()
         self.factors._gc_ended()
         self.assertTrue(self._row())
-        self.key.with_user(self.owner).action_revoke()
+        self.key.with_user(self.owner)._revoke()
         with self.assertRaises(UserError):
             self.key.with_user(self.owner)._set_up_second_factor()
         self.factors._gc_ended()

@@ -49,6 +49,23 @@ class TestTours(HttpCase):
             revoked = self._call(secret, "search_read", domain=[], fields=["name"], limit=1)
         self.assertEqual(revoked.status_code, 401)
 
+    def test_a_manager_approves_provisions_and_rotates(self):
+        new_test_user(self.env, "mia", groups="api_guard.group_manager", password="mia-the-manager")
+        ada = new_test_user(self.env, "ada", groups="base.group_user")
+        bot = new_test_user(self.env, "shop", groups="base.group_user", name="Shop bot")
+        bot.api_only = True
+        policy = self.env["api.policy"].create({"name": "Asks first", "needs_approval": True})
+        keys = self.env["res.users.apikeys"].with_user(ada).sudo().with_context(api_guard_policy_id=policy.id)
+        asked = keys._generate(None, "Asked for", None)
+        with mute_logger("odoo.http"):
+            self.assertEqual(self._call(asked, "search_count", domain=[]).status_code, 401)
+        self.start_tour("/odoo/api-keys", "api_guard_key_life", login="mia")
+        self.authenticate(None, None)  # a session beside another user's key is refused by Odoo itself
+        answer = self._call(asked, "search_count", domain=[])
+        self.assertEqual(answer.status_code, 200, answer.text)
+        old, new = self.env["api.credential"].search([("name", "=", "Nightly export")], order="id")
+        self.assertEqual((old.successor_id, new.predecessor_id, new.user_id), (new, old, bot))
+
     def _key(self, name):
         keys = self.env["res.users.apikeys"].with_user(self.env.ref("base.user_admin")).sudo()
         return keys._generate("rpc", name, None)

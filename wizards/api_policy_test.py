@@ -22,9 +22,7 @@ class ApiPolicyTest(models.TransientModel):
         domain=[("apikey_id", "!=", False)],
         help="With a key, everything that applies to it is asked: baseline, its user's policy and its own.",
     )
-    address = fields.Char(
-        "From address", default=lambda self: self._default_address(), help="Empty: nobody can tell."
-    )
+    address = fields.Char("From address", default=lambda self: self._default_address(), help="Empty: nobody can tell.")
     door = fields.Selection(lambda self: self.env["api.audit.entry"]._selection_door(), default="json2", required=True)
     credential_kind = fields.Selection([("key", "API key"), ("password", "Password")], default="key", required=True)
     model = fields.Char(default="res.partner")

@@ -5,6 +5,9 @@
 -- Returns at least one row; every row carries the settings. A tombstone has a credential and no key,
 -- and is only looked for where no key lives.
 --
+-- copied: the key was made in another database than this one, or this one bears another name than the one that
+-- an administrator has confirmed. predecessor_id: the key that this one replaces, until it has done so.
+--
 -- A function rather than a query: planning the same joins costs five times as much as running them.
 CREATE FUNCTION api_guard_identify(by text, wanted text) RETURNS TABLE (
     settings jsonb,
@@ -22,6 +25,11 @@ CREATE FUNCTION api_guard_identify(by text, wanted text) RETURNS TABLE (
     credential_id integer,
     state varchar,
     last_used_at timestamp,
+    retires_at timestamp,
+    rotate_by timestamp,
+    lineage_id integer,
+    predecessor_id integer,
+    copied boolean,
     secret_check varchar,
     policy_ids integer[],
     inactive_ancestor boolean,
@@ -41,7 +49,8 @@ BEGIN
           FROM ir_config_parameter p
          WHERE p.key IN ('api_guard.baseline_policy_id', 'api_guard.trusted_proxies',
                          'api_guard.refuse_rpc_passwords', 'api_guard.debug_errors',
-                         'api_guard.cooldown_failures', 'api_guard.cooldown_seconds')
+                         'api_guard.cooldown_failures', 'api_guard.cooldown_seconds',
+                         'api_guard.database_name', 'database.uuid')
     ), '{}');
 
     IF by = 'user' THEN
@@ -62,7 +71,10 @@ BEGIN
     FOR found_key IN
         SELECT k.id, k.name, k.key, k.scope, k.create_date, k.expiration_date,
                u.id AS uid, u.active, u.login, u.api_policy_id,
-               c.id AS credential_id, c.state, c.last_used_at, c.secret_check, c.policy_id, c.parent_id
+               c.id AS credential_id, c.state, c.last_used_at, c.secret_check, c.policy_id, c.parent_id,
+               c.bound_policy_id, c.resumed_at, c.retires_at, c.rotate_by, c.database_uuid, c.lineage_id,
+               (SELECT p.id FROM api_credential p WHERE p.id = c.predecessor_id AND p.succeeded_at IS NULL)
+               AS predecessor_id
           FROM res_users_apikeys k
           JOIN res_users u ON u.id = k.user_id
           LEFT JOIN api_credential c ON c.apikey_id = k.id
@@ -82,15 +94,22 @@ BEGIN
         expiration_date := found_key.expiration_date;
         credential_id := found_key.credential_id;
         state := found_key.state;
-        last_used_at := found_key.last_used_at;
+        last_used_at := GREATEST(found_key.last_used_at, found_key.resumed_at);
+        retires_at := found_key.retires_at;
+        rotate_by := found_key.rotate_by;
+        lineage_id := COALESCE(found_key.lineage_id, found_key.credential_id);
+        predecessor_id := found_key.predecessor_id;
+        copied := found_key.database_uuid IS DISTINCT FROM settings->>'database.uuid'
+                  OR settings->>'api_guard.database_name' IS DISTINCT FROM current_database()::text;
         secret_check := found_key.secret_check;
-        policy_ids := array_remove(ARRAY[found_key.policy_id], NULL);
+        policy_ids := array_remove(ARRAY[found_key.policy_id, found_key.bound_policy_id], NULL);
         inactive_ancestor := FALSE;
         parent := found_key.parent_id;
         depth := 0;
         WHILE parent IS NOT NULL LOOP
-            SELECT a.parent_id, a.policy_id,
+            SELECT a.parent_id, a.policy_id, a.bound_policy_id,
                    a.state != 'active' OR k.id IS NULL
+                   OR COALESCE(a.retires_at < now() AT TIME ZONE 'utc', FALSE)
                    OR COALESCE(k.expiration_date < now() AT TIME ZONE 'utc', FALSE) AS inactive
               INTO ancestor
               FROM api_credential a LEFT JOIN res_users_apikeys k ON k.id = a.apikey_id
@@ -98,7 +117,7 @@ BEGIN
             depth := depth + 1;
             inactive_ancestor := inactive_ancestor OR COALESCE(ancestor.inactive, TRUE) OR depth > 32;
             EXIT WHEN inactive_ancestor;
-            policy_ids := array_remove(policy_ids || ancestor.policy_id, NULL);
+            policy_ids := array_remove(policy_ids || ancestor.policy_id || ancestor.bound_policy_id, NULL);
             parent := ancestor.parent_id;
         END LOOP;
         known := api_guard_fingerprints(settings, user_policy_id, policy_ids);

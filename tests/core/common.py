@@ -41,6 +41,8 @@ def a_call(
     created=NOW - 10 * DAY,
     expires=None,
     last_used=None,
+    retires=None,
+    rotate_by=None,
     peer="10.0.0.5",
     at=NOW,
     target=to("res.partner"),  # noqa: B008 - frozen
@@ -48,7 +50,7 @@ def a_call(
     proven=False,
 ):
     """A call that nothing speaks against, but for what is given."""
-    credential = Credential(kind, state, created, expires, last_used)
+    credential = Credential(kind, state, created, expires, last_used, retires, rotate_by)
     return Call(door, credential, parse_address(peer), at, target, arguments, proven=proven)
 
 

@@ -8,7 +8,7 @@ from ...core.alert import Severity, Signal
 CATALOGUE = {
     "key.leaked":       ("critical", True),
     "key.pasted":       ("high",     True),
-    "key.retired_used": ("medium",   False),
+    "key.retired_used": ("high",     True),
 }
 # fmt: on
 

@@ -43,6 +43,13 @@ CREDENTIALS = [
     ("a second after expiration", {"expires": NOW - SECOND}, [], Reason.KEY_EXPIRED),
     ("a revoked key past its expiration", {"state": State.REVOKED, "expires": NOW - DAY}, [], Reason.KEY_REVOKED),
     ("a suspended key past its expiration", {"state": State.SUSPENDED, "expires": NOW - DAY}, [], Reason.KEY_SUSPENDED),
+    ("a key that nobody has accepted yet", {"state": State.PENDING}, [], Reason.KEY_PENDING),
+    ("a retired key", {"state": State.RETIRED}, [], Reason.KEY_RETIRED),
+    ("a second before its successor alone is left", {"retires": NOW + SECOND}, [], ALLOW),
+    ("at the second of its retirement", {"retires": NOW}, [], Reason.KEY_RETIRED),
+    ("expired and retired", {"retires": NOW - DAY, "expires": NOW - DAY}, [], Reason.KEY_EXPIRED),
+    ("a second before it has to be rotated", {"rotate_by": NOW + SECOND}, [], ALLOW),
+    ("at the second when it has to be rotated", {"rotate_by": NOW}, [], Reason.ROTATION_OVERDUE),
     ("a session", {"kind": Kind.SESSION, "created": None}, [EMPTY], ALLOW),
     ("a suspended session", {"kind": Kind.SESSION, "state": State.SUSPENDED}, [], Reason.KEY_SUSPENDED),
     ("a password", {"kind": Kind.PASSWORD, "created": None}, [EMPTY], ALLOW),
@@ -67,6 +74,24 @@ PASSWORDS = [
         "a password whose target is not known yet",
         {"kind": Kind.PASSWORD, "door": Door.XMLRPC, "target": None}, [NO_PASSWORDS], Reason.PASSWORD_REFUSED,
     ),
+]
+
+ROTATED = a_policy(rotation={"days": 30})
+REMINDED = a_policy(rotation={"days": 30, "refuses": False})
+MONITORED_ROTATION = a_policy(mode="monitor", rotation={"days": 30})
+ROTATIONS = [
+    ("a second before the deadline", {"created": NOW - 30 * DAY + SECOND}, [ROTATED], ALLOW),
+    ("at the second of the deadline", {"created": NOW - 30 * DAY}, [ROTATED], Reason.ROTATION_OVERDUE),
+    ("late, and only noted", {"created": NOW - 31 * DAY}, [REMINDED], would(Reason.ROTATION_OVERDUE)),
+    ("late, under a policy that monitors", {"created": NOW - 31 * DAY}, [MONITORED_ROTATION],
+     would(Reason.ROTATION_OVERDUE)),
+    ("late, noted by one and refused by another", {"created": NOW - 31 * DAY}, [REMINDED, ROTATED],
+     Reason.ROTATION_OVERDUE),
+    ("late, and only noted: what else is refused stays refused", {"created": NOW - 31 * DAY, "door": Door.JSON2},
+     [a_policy(rotation={"days": 30, "refuses": False}, doors=["xmlrpc"])], Reason.DOOR_REFUSED),
+    ("of unknown age", {"created": None}, [ROTATED], Reason.ROTATION_OVERDUE),
+    ("a session has no deadline", {"kind": Kind.SESSION, "created": None}, [ROTATED], ALLOW),
+    ("a password has no deadline", {"kind": Kind.PASSWORD, "created": None}, [ROTATED], ALLOW),
 ]
 
 OFFICE = a_policy(networks=[["allow", "10.0.0.0/24"]])
@@ -377,6 +402,9 @@ class TestDecide(BaseCase):
     def test_passwords_are_refused_where_a_policy_says_so(self):
         self._check(PASSWORDS)
 
+    def test_rotation(self):
+        self._check(ROTATIONS)
+
     def test_networks_refuse_what_lies_outside(self):
         self._check(NETWORKS)
 
@@ -429,6 +457,7 @@ ALL_WRONG = {
     "doors": ["json2"],
     "max_age_days": 1,
     "max_idle_days": 1,
+    "rotation": {"days": 1},
     "window": {"days": [6], "start": 0, "end": 0, "zone": "UTC"},
     "scopes": [],
     "read_only": True,
@@ -442,6 +471,7 @@ ORDER = [
     (Reason.DOOR_REFUSED, "doors"),
     (Reason.TOO_OLD, "max_age_days"),
     (Reason.IDLE_TOO_LONG, "max_idle_days"),
+    (Reason.ROTATION_OVERDUE, "rotation"),
     (Reason.OUTSIDE_HOURS, "window"),
     (Reason.OUT_OF_SCOPE, "scopes"),
     (Reason.READ_ONLY, "read_only"),
@@ -460,11 +490,8 @@ class TestOrder(BaseCase):
         return decide(call, [a_policy(mode=mode, **sections)])
 
     def test_checks_are_asked_in_this_order(self):
-        order = [
-            "_password", "_network", "_door", "_age", "_idle", "_hours", "_scope", "_read_only", "_shape",
-            "_second_factor",
-        ]  # fmt: skip
-        self.assertEqual([check.__name__ for check in CHECKS], order)
+        order = "_password _network _door _age _idle _rotation _hours _scope _read_only _shape _second_factor"
+        self.assertEqual([check.__name__ for check in CHECKS], order.split())
 
     def test_the_first_reason_is_told(self):
         sections = dict(ALL_WRONG)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytz
 from odoo.tests.common import BaseCase
 
-from ...core.lifetime import Window, older_than
+from ...core.lifetime import Rotation, Window, due_reminder, first_deadline, older_than
 from .common import DAY, NOW, SECOND, UTC, utc
 
 PARIS = pytz.timezone("Europe/Paris")
@@ -53,6 +53,29 @@ class TestLifetime(BaseCase):
 
     def test_the_greatest_number_of_days_can_be_asked(self):
         self.assertFalse(older_than(utc("0001-01-01"), timedelta.max.days, NOW))
+
+    def test_reminders_come_once_each_and_the_last_one_when_several_were_missed(self):
+        deadline = NOW + 20 * DAY
+        for name, before, reminded, due in (
+            ("before the first", 15 * DAY, None, None),
+            ("at the first", 14 * DAY, None, 14),
+            ("the first was sent", 14 * DAY - SECOND, 14, None),
+            ("a second before the next", 7 * DAY + SECOND, 14, None),
+            ("at the next", 7 * DAY, 14, 7),
+            ("nothing ran for two weeks", SECOND, None, 1),
+            ("all were sent", SECOND, 1, None),
+            ("at the deadline", 0 * DAY, 7, None),
+            ("past the deadline", -DAY, None, None),
+        ):
+            with self.subTest(name):
+                self.assertEqual(due_reminder(deadline, [1, 14, 7], reminded, deadline - before), due)
+
+    def test_the_first_of_all_deadlines_holds(self):
+        rotations = [Rotation(90), Rotation(30, refuses=False)]
+        self.assertIsNone(first_deadline(NOW, [], None))
+        self.assertEqual(first_deadline(NOW, rotations, None), NOW + 30 * DAY)
+        self.assertEqual(first_deadline(NOW, rotations, NOW + DAY), NOW + DAY)
+        self.assertEqual(first_deadline(NOW, [], NOW + DAY), NOW + DAY)
 
     def test_a_window_follows_the_clock_on_the_wall(self):
         for name, window, at, inside in CHANGES_OF_THE_CLOCK:

@@ -7,7 +7,7 @@ import pytz
 from odoo.tests.common import BaseCase
 
 from ...core.call import Door, Operation
-from ...core.lifetime import Window
+from ...core.lifetime import Rotation, Window
 from ...core.markup import OnActive
 from ...core.mask import Masker
 from ...core.network import NetworkRules
@@ -36,6 +36,9 @@ SECTIONS = [
     ),
     ("max_age_days", 1, {"max_age_days": 1}),
     ("max_idle_days", 999_999_999, {"max_idle_days": 999_999_999}),
+    ("rotation", None, {"rotation": None}),
+    ("rotation", {"days": 30}, {"rotation": Rotation(30)}),
+    ("rotation", {"days": 36_500, "refuses": False}, {"rotation": Rotation(36_500, refuses=False)}),
     ("window", None, {"window": None}),
     ("window", WINDOW, {"window": Window(frozenset({0, 6}), 540, 1020, pytz.timezone("Europe/Paris"))}),
     (
@@ -81,6 +84,8 @@ UNREADABLE = [
     ("scopes", [["x", ["execute"], [5]]]), ("scopes", [["x", ["read"], [], []]]),
     ("max_age_days", 0), ("max_age_days", -1), ("max_age_days", "30"), ("max_age_days", 1.5), ("max_age_days", True),
     ("max_age_days", 1_000_000_000), ("max_idle_days", 0), ("max_idle_days", "30"), ("max_idle_days", 1_000_000_000),
+    ("rotation", []), ("rotation", {}), ("rotation", {"days": 0}), ("rotation", {"days": 36_501}),
+    ("rotation", {"days": 30, "refuses": 0}), ("rotation", {"days": True}), ("rotation", {"days": 30, "grace": 1}),
     ("window", []), ("window", "always"), ("window", {}), ("window", {**WINDOW, "holidays": True}),
     ("window", {**WINDOW, "days": [7]}), ("window", {**WINDOW, "days": [-1]}), ("window", {**WINDOW, "days": ["0"]}),
     ("window", {**WINDOW, "days": "01"}), ("window", {**WINDOW, "start": 1440}), ("window", {**WINDOW, "start": -1}),

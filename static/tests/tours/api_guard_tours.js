@@ -62,17 +62,21 @@ const policy = [
     { trigger: "body:not(:has(.modal))" },
 ];
 
-const key = [
-    { content: "Open the user's menu", trigger: ".o_user_menu .dropdown-toggle", run: "click" },
-    { content: "My Preferences", trigger: "[data-menu=preferences]", run: "click" },
-    { content: "Security", trigger: "a[role=tab]:contains(Security)", run: "click" },
-    { content: "Add a key", trigger: "button[name=api_key_wizard]", run: "click" },
+const whoIsThis = [
     {
         content: "Odoo asks who this is",
         trigger: ".modal [name=password] input",
         run: "edit mia-the-manager",
     },
     { trigger: ".modal button:contains(Confirm Password)", run: "click" },
+];
+
+const key = [
+    { content: "Open the user's menu", trigger: ".o_user_menu .dropdown-toggle", run: "click" },
+    { content: "My Preferences", trigger: "[data-menu=preferences]", run: "click" },
+    { content: "Security", trigger: "a[role=tab]:contains(Security)", run: "click" },
+    { content: "Add a key", trigger: "button[name=api_key_wizard]", run: "click" },
+    ...whoIsThis,
     {
         content: "Name the key",
         trigger: ".modal:contains(New API Key) [name=name] input",
@@ -129,7 +133,52 @@ registry.category("web_tour.tours").add("api_guard_audit_log", {
         },
         { content: "Revoke it", trigger: "button[name=action_revoke]", run: "click" },
         { trigger: ".modal .modal-footer .btn-primary", run: "click" },
+        ...whoIsThis,
         { trigger: ".o_statusbar_status .o_arrow_button_current:contains(Revoked)" },
+    ],
+});
+
+registry.category("web_tour.tours").add("api_guard_key_life", {
+    url: "/odoo/api-keys",
+    steps: () => [
+        { content: "A key that waits", trigger: ".o_data_row:contains(Asked for) td[name=age_days]", run: "click" },
+        { content: "It says so", trigger: ".alert:contains(a manager has to approve it)" },
+        { content: "Accept it", trigger: "button[name=action_approve]", run: "click" },
+        { trigger: ".o_statusbar_status .o_arrow_button_current:contains(Active)" },
+        {
+            content: "A key for a bot",
+            trigger: "[data-menu-xmlid='api_guard.menu_key_provision']",
+            run: "click",
+        },
+        { content: "Which bot", trigger: ".modal [name=user_id] input", run: "edit Shop bot" },
+        { trigger: ".ui-autocomplete a:contains(Shop bot)", run: "click" },
+        { content: "What for", trigger: ".modal [name=name] input", run: "edit Nightly export" },
+        { trigger: ".modal button[name=make_key]", run: "click" },
+        ...whoIsThis,
+        {
+            content: "Shown once, with the bot's login in the snippets",
+            trigger: ".modal:contains(API Key Ready) [name=snippet_curl] pre:contains(Bearer ag_)",
+        },
+        { trigger: ".modal-footer button:contains(Done)", run: "click" },
+        {
+            content: "Back to the list",
+            trigger: "body:not(:has(.modal)) [data-menu-xmlid='api_guard.menu_credential']",
+            run: "click",
+        },
+        { trigger: ".o_data_row:contains(Nightly export) td[name=age_days]", run: "click" },
+        { content: "Replace it", trigger: "button[name=action_rotate]", run: "click" },
+        { trigger: ".modal:contains(Both work) button[name=action_rotate]", run: "click" },
+        {
+            content: "The successor's secret, once",
+            trigger: ".modal:contains(API Key Ready) [name=snippet_curl] pre:contains(Bearer ag_)",
+        },
+        { trigger: ".modal-footer button:contains(Done)", run: "click" },
+        {
+            content: "The old key names the new one",
+            trigger: "body:not(:has(.modal)) .alert:contains(Both keys work)",
+        },
+        { content: "Its family", trigger: "a[role=tab]:contains(Family)", run: "click" },
+        { trigger: ".o_api_guard_family li:nth-child(2):contains(replaced it on)" },
     ],
 });
 
