@@ -46,6 +46,8 @@ from .api_recorder import bounded_ids, rows_of
 from .commands import contents_of
 
 _OWN_WORDS = frozenset({Reason.UNKNOWN_FIELD, Reason.ACTIVE_HTML})  # what they met, the caller itself has said
+#: methods that write what their caller names, and nothing that it says in other words (a name that holds an address)
+_BY_VALUES = frozenset({"create", "write", "web_save", "web_save_multi", "load"})
 _MAX_NAMES, _MAX_NAME = 5, 64  # of unknown fields that an answer tells
 AUTHENTICATE = Target("", "authenticate", frozenset({Operation.AUTHENTICATE}))
 
@@ -255,6 +257,7 @@ class ApiGuard(models.AbstractModel):
         if isinstance(verdict, Allow):
             contents = contents_of(exchange.registry, target.model, target.method, arguments or {})
             verdict = exchange.verdict = cls._judge_contents(exchange, contents, verdict)
+            exchange.named = contents.named if _says_all(target, arguments) else None
         cls._require(exchange, verdict)
         exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)
@@ -390,6 +393,14 @@ class ApiGuard(models.AbstractModel):
         peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
         seconds = _number(settings.get("api_guard.cooldown_seconds"), 60)
         return ApiAuditEntry._failures_from(cr, peer and str(peer), seconds, allowed) >= allowed
+
+
+def _says_all(target, arguments):
+    """Do the values of the call name every field that its caller gives? Defaults of its context may nest others."""
+    context = (arguments or {}).get("context")
+    defaults = context.items() if isinstance(context, dict) else ()
+    nested = any(isinstance(value, (list, tuple, dict)) for name, value in defaults if name.startswith("default_"))
+    return target.method in _BY_VALUES and not nested
 
 
 def target_of(registry, model, method):
