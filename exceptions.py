@@ -1,6 +1,6 @@
 """The one exception with which adapters turn a `Deny` into a refusal."""
 
-from odoo.exceptions import AccessDenied
+from odoo.exceptions import AccessDenied, AccessError
 
 from .core.verdict import Deny
 
@@ -20,3 +20,7 @@ class Refused(AccessDenied):
         self.deny = deny
         self.request_id = request_id
         self.http_status = deny.reason.status
+
+
+class RefusedRecords(Refused, AccessError):
+    """The records that a call reaches are outside of a policy's. Code that forgives Odoo's `AccessError` forgives it."""

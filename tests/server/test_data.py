@@ -276,6 +276,66 @@ def test_relational_commands_need_their_own_grant(door, world, call, planted):
     assert world.value(count, inside) == before + 1
 
 
+@every_door
+def test_a_listed_field_rule_is_about_writing_and_lets_odoo_fill_in_the_rest(door, world, call, planted):
+    """`active` is shown because each search asks for it; that is no leave to archive."""
+    only = ("read write create", {"write_mode": "only", "write_fields": "name, child_ids"})
+    caller, execute, inside = call(world.key(scope={"res.partner": only})), EXECUTE[door], planted["inside"]["id"]
+    [made] = value(world, execute(caller, "res.partner", "create", vals_list=[{"name": "Only a name"}]))
+    assert value(world, execute(caller, "res.partner", "write", [made], vals={"name": "Another"}))
+    for answer, field in (
+        (execute(caller, "res.partner", "write", [inside], vals={"active": False}), "active"),
+        (execute(caller, "res.partner", "action_archive", [inside]), "active"),
+        (execute(caller, "res.partner", "create", vals_list=[{"name": "x", "active": False}]), "active"),
+        (execute(caller, "res.partner", "create", vals_list=[{"name": "x"}],
+                 context={"default_active": False}), "active"),
+        (execute(caller, "res.partner", "create", vals_list=[{"name": "x"}], context={"default_ref": "x"}), "ref"),
+        (execute(caller, "res.partner", "create", vals_list=[{"name": "x"}],
+                 context={"default_child_ids": [[0, 0, {"name": "y", "ref": "x"}]]}), "ref"),
+        (execute(caller, "res.partner", "write", [made], vals={"child_ids": [[0, 0, {"name": "y"}]]}), "parent_id"),
+        (execute(caller, "res.partner", "name_create", name="Ada <ada@example.com>"), "email"),
+    ):
+        entry = world.entry(answer)
+        assert (entry["reason"], entry["error_message"]) == ("scope.field_hidden", f"res.partner.{field}: write")
+    assert world.value("SELECT active FROM res_partner WHERE id = %s", inside)
+
+
+@every_door
+def test_record_outside_is_a_refusal_that_names_the_policy(door, world, call, planted):
+    execute, outside = EXECUTE[door], planted["outside"]["id"]
+    key = world.key(scope={"res.partner": SEVEN})
+    for method, ids, arguments, place in (
+        ("read", [outside], {"fields": ["name"]}, "res.partner: read"),
+        ("web_read", [outside], {"specification": {"name": {}}}, "res.partner: read"),
+        ("create", None, {"vals_list": [{"name": "Elsewhere", "color": 3}]}, "res.partner: create"),
+        ("write", [outside], {"vals": {"comment": "x"}}, "res.partner"),
+    ):
+        answer = execute(call(key), "res.partner", method, ids, **arguments)
+        assert answer.sentence == "The scope of this credential does not cover this call.", answer.body[:300]
+        entry = world.entry(answer)
+        assert (entry["outcome"], entry["reason"], entry["error_message"]) == ("refused", "scope.record_hidden", place)
+        assert entry["refusing_policy"].startswith("Policy ")
+        if door == "json2":
+            assert (answer.status, json.loads(answer.body)["error"]) == (403, "insufficient_scope")
+    assert not world.partners("Elsewhere")
+
+
+@every_door
+def test_what_odoo_itself_does_not_show_is_told_in_odoos_words(door, world, call, planted):
+    """Else a scope would tell which records there are."""
+    execute, outside = EXECUTE[door], planted["outside"]["id"]
+    model = world.value("SELECT id FROM ir_model WHERE model = 'res.partner'")
+    [rule] = world.web.call("ir.rule", "create", [
+        {"name": "not this one", "model_id": model, "domain_force": f"[('id', '!=', {outside})]"}])
+    try:
+        answers = [execute(call(world.key(**sections)), "res.partner", "read", [outside], fields=["name"])
+                   for sections in ({"scope": {"res.partner": SEVEN}}, {})]
+        assert answers[0].sentence == answers[1].sentence
+        assert world.entry(answers[0])["outcome"] == "failed"
+    finally:
+        world.web.call("ir.rule", "unlink", [rule])
+
+
 # ------------------------------------------------------------------------------ masks
 
 
@@ -340,7 +400,8 @@ def test_key_acts_in_its_companies_alone(door, world, call):
     try:
         found = execute(caller, "res.partner", "search", domain=[["id", "in", [ours, theirs]]]).value
         assert found == [theirs]
-        assert execute(caller, "res.partner", "read", [ours], fields=["name"]).refusal
+        answer = execute(caller, "res.partner", "read", [ours], fields=["name"])
+        assert world.entry(answer)["reason"] == "scope.record_hidden", answer.body[:300]
         asked = execute(caller, "res.partner", "search", domain=[["id", "in", [ours, theirs]]],
                         context={"allowed_company_ids": [main, other]})
         assert asked.refusal or asked.value == [theirs]
