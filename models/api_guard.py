@@ -323,7 +323,7 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _run(cls, exchange, cr, method):
         """Run an admitted method: `method()`. What was refused inside and forgiven there is no refusal of the call."""
-        verdict = exchange.verdict
+        verdict, place = exchange.verdict, exchange.place
         if exchange.closures and exchange.record_ids and not exchange.reads_only:
             cls._check_given(exchange, cr)
         if not exchange.read_only:
@@ -334,7 +334,7 @@ class ApiGuard(models.AbstractModel):
                     result = method()
             except ReadOnlySqlTransaction as error:
                 raise cls._refused_inside(exchange, cls._read_only_deny(exchange)) from error
-        exchange.verdict = verdict
+        exchange.verdict, exchange.place = verdict, place
         judged = decide_answer(exchange.identity.policies, rows_of(result), verdict)
         if isinstance(judged, Deny):
             raise cls._refused_inside(exchange, judged)
