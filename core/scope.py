@@ -90,7 +90,12 @@ class ScopeLine:
     @property
     def restricts_data(self) -> bool:
         """Does the line say anything of fields or records?"""
-        return bool(self.domain or self.masks) or self.reads != ALL_FIELDS or self.writes != ALL_FIELDS
+        return self.restricts_reading or self.writes != ALL_FIELDS
+
+    @property
+    def restricts_reading(self) -> bool:
+        """Does the line say anything of what is read?"""
+        return bool(self.domain or self.masks) or self.reads != ALL_FIELDS
 
     def names(self, model: str) -> bool:
         """Does the pattern name `model`?

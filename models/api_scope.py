@@ -1,6 +1,7 @@
 """Scopes: reusable lists of what a credential may reach."""
 
 import re
+from collections import defaultdict
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
@@ -11,6 +12,7 @@ from ..core.call import Operation
 from ..core.operation import operations_of
 from ..core.policy import DOCUMENT_VERSION, compile_policy, write_document
 from ..core.scope import ScopeLine
+from .api_openapi import public_method
 from .closure import COMPUTED, HISTORY, OPENS, RECORDS, RELATED, UNTRACEABLE, Closure
 
 _PATTERN = re.compile(r"\*|[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*(\.\*)?|/[^\s*]*\*?", re.IGNORECASE)
@@ -29,6 +31,9 @@ DATA_FIELDS = (
     "read_mode", "read_fields", "write_mode", "write_fields", "given_fields", "domain",
     "mask_ids.name", "mask_ids.masker",
 )  # fmt: skip
+#: what can be shown masked: a text, and for its hash whatever compares by its text
+_TEXTS = ("char", "text")
+_HASHED = (*_TEXTS, "integer", "float", "monetary", "date", "datetime", "selection")
 _TICKS = ("allow_read", "allow_write", "allow_create", "allow_unlink")
 
 
@@ -115,7 +120,9 @@ class ApiScopeLine(models.Model):
     )
     allow_execute = fields.Boolean(compute="_compute_allow_execute", store=True)
     read_mode = fields.Selection(_FIELD_MODES, string="Fields read", default="all", required=True)
-    read_fields = fields.Char("Fields to read", help=_FIELDS_HELP)
+    read_fields = fields.Char(
+        "Fields to read", help=f"{_FIELDS_HELP} id and active are read besides, because each search asks for them."
+    )
     write_mode = fields.Selection(_FIELD_MODES, string="Fields written", default="all", required=True)
     write_fields = fields.Char("Fields to write", help=_FIELDS_HELP)
     given_fields = fields.Char(
@@ -130,7 +137,8 @@ class ApiScopeLine(models.Model):
     model_name = fields.Char(compute="_compute_model_name")
     restricted = fields.Char("Restricted to", compute="_compute_restricted")
     derived_fields = fields.Text("Hidden besides", compute="_compute_derived_fields")
-    notice = fields.Char(compute="_compute_notice")
+    derived_elsewhere = fields.Text("Hidden in other models", compute="_compute_derived_fields")
+    notice = fields.Text(compute="_compute_notice")
 
     @api.depends("methods", "model_pattern", "allow_write")
     def _compute_allow_execute(self):
@@ -147,10 +155,20 @@ class ApiScopeLine(models.Model):
                 line.notice = False
             elif not any(line[tick] for tick in _TICKS) and not line._method_names():
                 line.notice = self.env._("Covers nothing: tick an operation or name a method.")
-            elif not any(map(ScopeLine(pattern, frozenset()).names, self.env)):
-                line.notice = self.env._("No model of this database has this technical name.")
+            elif not (models_here := list(filter(ScopeLine(pattern, frozenset()).names, self.env))):
+                line.notice = self.env._("There is no such model here.")
+            elif missing := line._methods_of_none(models_here):
+                line.notice = self.env._("No such public method: %(methods)s", methods=", ".join(missing))
+            elif pattern == "*":
+                line.notice = self.env._("Every model that its user may reach, but for protected ones.")
             else:
                 line.notice = False
+
+    def _methods_of_none(self, models_here):
+        """The methods of the line that none of these models has."""
+        return [
+            name for name in self._method_names() if not any(public_method(self.env[model], name) for model in models_here)
+        ]
 
     @api.constrains("model_pattern", "methods")
     def _check_notation(self):
@@ -178,7 +196,7 @@ class ApiScopeLine(models.Model):
                 )
             )
 
-    @api.constrains("model_pattern", "read_fields", "write_fields", "given_fields", "domain", "mask_ids")
+    @api.constrains("model_pattern", "read_mode", "read_fields", "write_fields", "given_fields", "domain", "mask_ids")
     def _check_data(self):
         for line in self:
             if not line._data():
@@ -197,7 +215,37 @@ class ApiScopeLine(models.Model):
                     raise ValidationError(
                         self.env._("%(model)s has no field “%(field)s”.", model=model._name, field=name)
                     )
+            for mask in line.mask_ids:
+                mask._check_kind(model)
+            line._check_contradictions()
             line._check_domain(model)
+
+    def _check_contradictions(self):
+        """Refuse what would say two things of one field."""
+        masked, given = self.mask_ids.mapped("name"), self._listed("given_fields")
+        named = set(self._listed("read_fields")) if self.read_mode != "all" else set()
+        texts = {}
+        for name in masked:
+            if masked.count(name) > 1:
+                texts[name] = self.env._("“%(field)s” is masked twice. Keep one of the masks.", field=name)
+            elif self.read_mode == "except" and name in named:
+                texts[name] = self.env._("“%(field)s” is hidden and masked. Choose one of them.", field=name)
+            elif self.read_mode == "only" and name not in named:
+                texts[name] = self.env._(
+                    "“%(field)s” is masked, and not among the fields that are read. Name it there, too.", field=name
+                )
+        for name in given:
+            if self.read_mode == "except" and name in named:
+                texts[name] = self.env._("“%(field)s” is hidden and shown all the same. Choose one of them.", field=name)
+            elif name in masked:
+                texts[name] = self.env._("“%(field)s” is masked and shown all the same. Choose one of them.", field=name)
+            elif self.read_mode == "only" and name not in named:
+                texts[name] = self.env._(
+                    "“%(field)s” is shown all the same, and not among the fields that are read. Name it there instead.",
+                    field=name,
+                )
+        if texts:
+            raise ValidationError("\n".join(texts.values()))
 
     def _check_domain(self, model):
         try:
@@ -217,9 +265,9 @@ class ApiScopeLine(models.Model):
     def _compute_restricted(self):
         for line in self:
             parts = []
-            if line.read_mode != "all":
+            if line._rule("read"):
                 parts.append(self.env._("fields read"))
-            if line.write_mode != "all":
+            if line._rule("write"):
                 parts.append(self.env._("fields written"))
             if line.mask_ids:
                 parts.append(self.env._("masks"))
@@ -229,15 +277,36 @@ class ApiScopeLine(models.Model):
 
     @api.depends("model_pattern", *_TICKS, "methods", *DATA_FIELDS)
     def _compute_derived_fields(self):
-        """What is hidden with what the line hides, and why: one field of this model or another in each line."""
+        """What is hidden with what the line hides, and why."""
         for line in self:
-            line.derived_fields = "\n".join(line._derived()) if line.model_name and line._data() else False
+            policy = line._as_policy() if line.model_name and line._data() else None
+            own, others = line._derived(policy) if policy else ([], [])
+            line.derived_fields, line.derived_elsewhere = "\n".join(own), "\n".join(others)
 
-    def _derived(self):
-        policy = self._as_policy()
-        if policy is None:
-            return []
-        texts = {
+    def _derived(self, policy):
+        """The fields that go with what the line hides: of its model, each with why; of others, model by model."""
+        closure = Closure(self.env.registry, policy)
+        texts, own, others = self._causes_in_words(), [], defaultdict(list)
+        for (model, name), cause in sorted(closure.causes.items()):
+            if cause not in texts:
+                continue
+            if model == self.model_pattern:
+                own.append(f"{name}: {texts[cause]}{self._source_in_words(closure, model, name)}")
+            else:
+                others[model].append(name)
+        return own, [f"{model}: {', '.join(names)}" for model, names in others.items()]
+
+    @api.model
+    def _source_in_words(self, closure, model, name):
+        """“ (phone)”, “ (res.partner: phone)”: the field that another one is closed for."""
+        source = closure.sources.get((model, name))
+        if source is None:
+            return ""
+        return f" ({source[1]})" if source[0] == model else f" ({source[0]}: {source[1]})"
+
+    @api.model
+    def _causes_in_words(self):
+        return {
             RELATED: self.env._("shows a hidden field"),
             COMPUTED: self.env._("is computed from a hidden field"),
             RECORDS: self.env._("shows records that may be hidden"),
@@ -245,14 +314,6 @@ class ApiScopeLine(models.Model):
             HISTORY: self.env._("keeps former values"),
             UNTRACEABLE: self.env._("is computed with all rights, from what nobody can tell"),
         }
-        causes = Closure(self.env.registry, policy).causes
-        found = sorted(
-            (place for place, cause in causes.items() if cause in texts),
-            key=lambda place: (place[0] != self.model_pattern, place),
-        )
-        own = [f"{name}: {texts[causes[model, name]]}" for model, name in found if model == self.model_pattern]
-        others = sum(model != self.model_pattern for model, _name in found)
-        return own + ([self.env._("and %(count)s fields of other models", count=others)] if others else [])
 
     def _as_policy(self):
         """An enforced policy that has these lines alone, or None where they are half typed."""
@@ -288,6 +349,11 @@ class ApiScopeLine(models.Model):
     def _listed(self, field):
         return sorted(set((self[field] or "").replace(",", " ").split()))
 
+    def _rule(self, kind):
+        """[mode, names] of the fields that are read or written, or None where it leaves all of them."""
+        mode, names = self[f"{kind}_mode"], self._listed(f"{kind}_fields")
+        return None if mode == "all" or (mode == "except" and not names) else [mode, names]
+
     def _domain_text(self):
         text = (self.domain or "").strip()
         return "" if text == "[]" else text
@@ -295,8 +361,8 @@ class ApiScopeLine(models.Model):
     def _data(self):
         """What the line says of fields and records, as a policy's document has it; {} if nothing."""
         content = {
-            "reads": [self.read_mode, self._listed("read_fields")] if self.read_mode != "all" else None,
-            "writes": [self.write_mode, self._listed("write_fields")] if self.write_mode != "all" else None,
+            "reads": self._rule("read"),
+            "writes": self._rule("write"),
             "domain": self._domain_text(),
             "masks": sorted([mask.name, mask.masker] for mask in self.mask_ids if mask.name and mask.masker),
         }
@@ -332,6 +398,19 @@ class ApiScopeMask(models.Model):
         required=True,
     )
 
-    @api.constrains("name")
+    @api.constrains("name", "masker")
     def _check_name(self):
         self.line_id._check_data()
+
+    def _check_kind(self, model):
+        """Refuse a mask that does not fit the kind of its field."""
+        kind = model._fields[self.name].type
+        if kind not in (_HASHED if self.masker == "hash" else _TEXTS):
+            raise ValidationError(
+                self.env._(
+                    "“%(field)s” cannot be shown as %(mask)s: it is of type %(kind)s. Hide it instead.",
+                    field=self.name,
+                    mask=dict(self._fields["masker"]._description_selection(self.env))[self.masker],
+                    kind=kind,
+                )
+            )

@@ -1,6 +1,7 @@
 from . import test_beside
 from . import test_collection
 from . import test_credential
+from . import test_docs
 from . import test_i18n
 from . import test_policy_document
 from . import test_screens

@@ -32,7 +32,7 @@ TOLD = [
     ("idle", ("30",)),
     ("window", ("0,4", "09:05 - 17:00", "Europe/Paris")),
     ("read_only", ()),
-    ("scope", ("sale.*: read, write", "sale.order: execute (a, b)")),
+    ("scope", ("sale.*: read, write", "sale.order: executes a, b")),
     ("companies", ("1", "3")),
     ("shape", ("body 1024", "limit 100")),
     ("on_active", ("refuse",)),
@@ -56,10 +56,13 @@ class TestExplain(BaseCase):
     def test_what_a_line_restricts_is_told(self):
         data = {
             "reads": ["except", ["wage", "ssn"]], "writes": ["only", []], "domain": "[('a', '=', 1)]",
-            "masks": [["email", "email"]],
+            "masks": [["email", "email"]], "given": ["display_name"],
         }  # fmt: skip
         told = restrictions([a_policy(scopes=[["hr.employee", ["read"], [], data]])])
-        line = "hr.employee: read; reads all but ssn, wage; writes only id; masks email (email); [('a', '=', 1)]"
+        line = (
+            "hr.employee: read; reads all but ssn, wage; writes only id; masks email (email); [('a', '=', 1)]; "
+            "hides what gives the rest away, but for display_name"
+        )
         self.assertEqual(told[0].values, (line,))
 
     def test_an_unreadable_policy_is_told_first(self):
