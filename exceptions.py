@@ -25,4 +25,4 @@ class Refused(AccessDenied):
 
 
 class RefusedRecords(Refused, AccessError):
-    """The records that a call reaches are outside of a policy's. Code that forgives Odoo's `AccessError` forgives it."""
+    """A call reaches records outside of a policy's. Code that forgives Odoo's `AccessError` forgives it, too."""

@@ -166,9 +166,8 @@ class ApiScopeLine(models.Model):
 
     def _methods_of_none(self, models_here):
         """The methods of the line that none of these models has."""
-        return [
-            name for name in self._method_names() if not any(public_method(self.env[model], name) for model in models_here)
-        ]
+        records = [self.env[model] for model in models_here]
+        return [name for name in self._method_names() if not any(public_method(model, name) for model in records)]
 
     @api.constrains("model_pattern", "methods")
     def _check_notation(self):
@@ -223,29 +222,36 @@ class ApiScopeLine(models.Model):
     def _check_contradictions(self):
         """Refuse what would say two things of one field."""
         masked, given = self.mask_ids.mapped("name"), self._listed("given_fields")
-        named = set(self._listed("read_fields")) if self.read_mode != "all" else set()
-        texts = {}
-        for name in masked:
-            if masked.count(name) > 1:
-                texts[name] = self.env._("“%(field)s” is masked twice. Keep one of the masks.", field=name)
-            elif self.read_mode == "except" and name in named:
-                texts[name] = self.env._("“%(field)s” is hidden and masked. Choose one of them.", field=name)
-            elif self.read_mode == "only" and name not in named:
-                texts[name] = self.env._(
-                    "“%(field)s” is masked, and not among the fields that are read. Name it there, too.", field=name
-                )
-        for name in given:
-            if self.read_mode == "except" and name in named:
-                texts[name] = self.env._("“%(field)s” is hidden and shown all the same. Choose one of them.", field=name)
-            elif name in masked:
-                texts[name] = self.env._("“%(field)s” is masked and shown all the same. Choose one of them.", field=name)
-            elif self.read_mode == "only" and name not in named:
-                texts[name] = self.env._(
-                    "“%(field)s” is shown all the same, and not among the fields that are read. Name it there instead.",
-                    field=name,
-                )
-        if texts:
-            raise ValidationError("\n".join(texts.values()))
+        texts = [*map(self._contradiction_of_mask, masked), *map(self._contradiction_of_given, given)]
+        texts += [
+            self.env._("“%(field)s” is masked twice. Keep one of the masks.", field=name)
+            for name in sorted({name for name in masked if masked.count(name) > 1})
+        ]
+        if any(texts):
+            raise ValidationError("\n".join(dict.fromkeys(filter(None, texts))))
+
+    def _contradiction_of_mask(self, name):
+        is_named = name in self._listed("read_fields")
+        if self.read_mode == "except" and is_named:
+            return self.env._("“%(field)s” is hidden and masked. Choose one of them.", field=name)
+        if self.read_mode == "only" and not is_named:
+            return self.env._(
+                "“%(field)s” is masked, and not among the fields that are read. Name it there, too.", field=name
+            )
+        return None
+
+    def _contradiction_of_given(self, name):
+        is_named = name in self._listed("read_fields")
+        if self.read_mode == "except" and is_named:
+            return self.env._("“%(field)s” is hidden and shown all the same. Choose one of them.", field=name)
+        if name in self.mask_ids.mapped("name"):
+            return self.env._("“%(field)s” is masked and shown all the same. Choose one of them.", field=name)
+        if self.read_mode == "only" and not is_named:
+            return self.env._(
+                "“%(field)s” is shown all the same, and not among the fields that are read. Name it there instead.",
+                field=name,
+            )
+        return None
 
     def _check_domain(self, model):
         try:
@@ -292,7 +298,7 @@ class ApiScopeLine(models.Model):
                 continue
             if model == self.model_pattern:
                 own.append(f"{name}: {texts[cause]}{self._source_in_words(closure, model, name)}")
-            else:
+            elif not self.env[model]._abstract:
                 others[model].append(name)
         return own, [f"{model}: {', '.join(names)}" for model, names in others.items()]
 

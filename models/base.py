@@ -77,8 +77,8 @@ class Base(models.AbstractModel):
             raise self.env["api.guard"]._refused_inside(exchange, deny, f"{field.comodel_name}: read")
         return super()._check_field_access(field, operation)
 
-    # rests on odoo/orm/models.py, create: asks for the fields of the values as the overrides of the model have completed
-    # them. What Odoo fills in by itself (a default, a definition of properties) is not the caller's
+    # rests on odoo/orm/models.py, create: asks for the fields of the values, which the overrides of the model have
+    # completed. What Odoo fills in by itself (a default, a definition of properties) is not the caller's
     @api.model_create_multi
     def create(self, vals_list):
         exchange = self.env.cr._api_guard_exchange
@@ -90,7 +90,7 @@ class Base(models.AbstractModel):
         finally:
             exchange.filled = frozenset()
 
-    # rests on odoo/orm/models.py, create: the fields have been asked for; what is written from here on is another matter
+    # rests on odoo/orm/models.py, create: the fields have been asked for; what is written from here on is not exempt
     def _prepare_create_values(self, vals_list):
         if (exchange := self.env.cr._api_guard_exchange) is not None:
             exchange.filled = frozenset()

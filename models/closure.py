@@ -141,7 +141,8 @@ class Closure:
         if is_given(self.policy, model_name, name):
             return True
         model, field = self._registry[model_name], self._registry[model_name]._fields[name]
-        if not field.store or name not in (model._rec_names_search or ()):
+        searched = model._rec_names_search  # of some models a property, which a class does not tell
+        if not field.store or not isinstance(searched, (list, tuple)) or name not in searched:
             return False
         is_part = name in self._registry.field_depends.get(model._fields["display_name"], ())
         return is_part and is_given(self.policy, model_name, "display_name")

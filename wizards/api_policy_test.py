@@ -78,9 +78,15 @@ class ApiPolicyTest(models.TransientModel):
             if name.startswith("/") or not name:
                 test.notice = False
             elif name not in self.env:
-                test.notice = self.env._("There is no model “%(model)s” here.", model=name)
+                test.notice = self.env._(
+                    "There is no model “%(model)s” here: the call fails, whatever the policy says.", model=name
+                )
             elif method and public_method(self.env[name], method) is None:
-                test.notice = self.env._("“%(model)s” has no public method “%(method)s”.", model=name, method=method)
+                test.notice = self.env._(
+                    "“%(model)s” has no public method “%(method)s”: the call fails, whatever the policy says.",
+                    model=name,
+                    method=method,
+                )
             else:
                 test.notice = False
 
