@@ -11,7 +11,7 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..core.network import parse_network
 from ..core.policy import DOCUMENT_VERSION, compile_policy, fingerprint, write_document
-from .api_scope import DATA_FIELDS
+from .api_scope_line import DATA_FIELDS
 
 MAX_DAYS = 36_500
 MAX_SIZE = 1_000_000
