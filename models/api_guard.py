@@ -357,10 +357,24 @@ class ApiGuard(models.AbstractModel):
     def _confine(cls, exchange, env, arguments):
         """Let `arguments`, which hold the context, act in the companies of the policies."""
         if exchange.companies is not None:
+            cls._require_companies(exchange, env, arguments.get("context"))
             context = exchange.registry["api.data"]._confined(exchange, env, arguments.get("context"))
             if context is None:
                 raise cls._refused_inside(exchange, Deny(Reason.OUT_OF_SCOPE))
             arguments["context"] = context
+
+    @classmethod
+    def _require_companies(cls, exchange, env, context):
+        """Refuse a call for companies that are its user's, and that a policy takes. Of others, Odoo tells."""
+        asked = set(_ids(context.get("allowed_company_ids"))) if isinstance(context, dict) else set()
+        if not (taken := asked - exchange.companies):
+            return
+        with exchange.suspending():
+            taken &= set(env["res.users"].browse(exchange.identity.uid)._get_company_ids())
+        for closure in exchange.closures if taken else ():
+            if closure.policy.companies is not None and taken - closure.policy.companies:
+                deny = Deny(Reason.RECORD_HIDDEN, closure.policy.name)
+                raise cls._refused_inside(exchange, deny, "res.company: read")
 
     @classmethod
     def _refused_inside(cls, exchange, deny, place=None):

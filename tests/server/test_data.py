@@ -415,7 +415,8 @@ def test_key_acts_in_its_companies_alone(door, world, call):
         assert world.entry(answer)["reason"] == "scope.record_hidden", answer.body[:300]
         asked = execute(caller, "res.partner", "search", domain=[["id", "in", [ours, theirs]]],
                         context={"allowed_company_ids": [main, other]})
-        assert asked.refusal or asked.value == [theirs]
+        entry = world.entry(asked)
+        assert (entry["reason"], entry["error_message"]) == ("scope.record_hidden", "res.company: read")
         assert execute(caller, "res.partner", "create", vals_list=[{"name": "x", "company_id": main}]).refusal
         everywhere = {"allowed_company_ids": [main, other]}
         free = value(world, execute(call(world.key()), "res.partner", "search",
