@@ -7,7 +7,7 @@ from .api_scope_line import OPERATION_FIELDS
 
 #: what can be shown masked: a text, and for its hash whatever compares by its text
 _TEXTS = ("char", "text")
-_HASHED = (*_TEXTS, "integer", "float", "monetary", "date", "datetime", "selection")
+_HASHED = (*_TEXTS, "html", "integer", "float", "monetary", "date", "datetime", "selection")
 
 
 class ApiScope(models.Model):
