@@ -39,7 +39,7 @@ def shows(policy: Policy, model: str, field: str, *, written: bool) -> bool:
     """Does the policy, as it is written down, show the field to reading, or leave it to writing?"""
     lines = lines_on(policy, model, _WRITE if written else _READ)
     if written:
-        return all(line.writes.shows(field) for line in lines)
+        return all(line.writes.takes(field) for line in lines)
     return all(line.reads.shows(field) and field not in dict(line.masks) for line in lines)
 
 

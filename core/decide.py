@@ -17,6 +17,7 @@ from .operation import LIMITED
 from .policy import Policy
 from .protected import GUARD_MODELS, is_protected
 from .scope import covered, demanded
+from .shape import Excess
 from .verdict import Allow, Deny, Reason, Verdict
 
 _STATE_REASONS = {
@@ -42,35 +43,42 @@ def decide(call: Call, policies: Sequence[Policy]) -> Verdict:
     observed: Deny | None = None
     for check in CHECKS:
         for policy in policies:
-            reason = check(policy, call)
-            if reason is None:
+            found = check(policy, call)
+            if found is None:
                 continue
-            if not policy.only_notes(reason):
-                return Deny(reason, policy.name)
-            observed = observed or Deny(reason, policy.name)
+            deny = _too_large(policy, found) if isinstance(found, Excess) else Deny(found, policy.name)
+            if not policy.only_notes(deny.reason):
+                return deny
+            observed = observed or deny
     return Allow(observed)
 
 
 def decide_answer(policies: Sequence[Policy], rows: int, verdict: Allow) -> Verdict:
     """What becomes of an allowed call whose answer holds so many records? What has run is undone if it is refused."""
-    exceeded = [policy for policy in policies if policy.shape.is_answer_too_large(rows)]
-    return _afterwards(verdict, Reason.TOO_LARGE, exceeded, [policy for policy in exceeded if policy.enforced])
+    exceeded = [(policy, excess) for policy in policies if (excess := policy.shape.exceeded_by_answer(rows))]
+    minding = [_too_large(policy, excess) for policy, excess in exceeded]
+    return _afterwards(verdict, minding, [_too_large(*found) for found in exceeded if found[0].enforced])
 
 
 def decide_active(policies: Sequence[Policy], verdict: Allow) -> Verdict:
     """What becomes of an allowed call that brings active HTML into plain text? A flag is an observation."""
     minding = [policy for policy in policies if policy.on_active is not None]
     refusing = [policy for policy in minding if policy.enforced and policy.on_active is OnActive.REFUSE]
-    return _afterwards(verdict, Reason.ACTIVE_HTML, minding, refusing)
+    denied = [[Deny(Reason.ACTIVE_HTML, policy.name) for policy in found] for found in (minding, refusing)]
+    return _afterwards(verdict, *denied)
 
 
-def _afterwards(verdict: Allow, reason: Reason, minding: Sequence[Policy], refusing: Sequence[Policy]) -> Verdict:
+def _afterwards(verdict: Allow, minding: Sequence[Deny], refusing: Sequence[Deny]) -> Verdict:
     """The verdict on an allowed call of which something is learnt later: refused, observed, or as it was."""
     if refusing:
-        return Deny(reason, refusing[0].name)
+        return refusing[0]
     if minding and verdict.observed is None:
-        return Allow(Deny(reason, minding[0].name))
+        return Allow(minding[0])
     return verdict
+
+
+def _too_large(policy: Policy, excess: Excess) -> Deny:
+    return Deny(Reason.TOO_LARGE, policy.name, excess)
 
 
 def _unconditional(call: Call, policies: Sequence[Policy]) -> Deny | None:
@@ -161,11 +169,12 @@ def _read_only(policy: Policy, call: Call) -> Reason | None:
     return Reason.READ_ONLY
 
 
-def _shape(policy: Policy, call: Call) -> Reason | None:
-    if call.target is None or call.arguments is None:
+def _shape(policy: Policy, call: Call) -> Excess | None:
+    target = call.target
+    if target is None or call.arguments is None:
         return None
-    exceeded = policy.shape.exceeded(call.arguments, call.body, call.target.method in LIMITED)
-    return Reason.TOO_LARGE if exceeded else None
+    searches, writes = target.method in LIMITED, Operation.WRITE in target.operations
+    return policy.shape.exceeded(call.arguments, call.body, searches, writes)
 
 
 def _second_factor(policy: Policy, call: Call) -> Reason | None:
@@ -175,7 +184,7 @@ def _second_factor(policy: Policy, call: Call) -> Reason | None:
     return Reason.CODE_REQUIRED if demanded(call.target, policy.second_factor) else None
 
 
-CHECKS: tuple[Callable[[Policy, Call], Reason | None], ...] = (
+CHECKS: tuple[Callable[[Policy, Call], Reason | Excess | None], ...] = (
     _password,
     _network,
     _door,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from .call import Operation
 from .lifetime import Rotation
 from .policy import Policy
 from .scope import FieldMode, ScopeLine
@@ -90,14 +91,20 @@ def _shape(policy: Policy) -> list[str]:
 
 
 def _line(line: ScopeLine) -> str:
-    """A line of a scope, and what it restricts: "res.partner: read; reads all but phone; [('color', '=', 7)]"."""
-    operations = ", ".join(sorted(operation.value for operation in line.operations))
-    methods = f" ({', '.join(sorted(line.methods))})" if line.methods else ""
-    parts = [f"{line.pattern}: {operations}{methods}"]
+    """A line of a scope, and what it restricts: "sale.order: read; executes action_confirm; reads all but note"."""
+    operations = [operation.value for operation in Operation if operation in line.operations]
+    if line.methods and Operation.EXECUTE in line.operations:
+        operations.remove(Operation.EXECUTE.value)
+    executes = [f"executes {', '.join(sorted(line.methods))}"] if line.methods else []
+    parts = [", ".join(operations)] * bool(operations) + executes
     for verb, rule in (("reads", line.reads), ("writes", line.writes)):
         if rule.mode is not FieldMode.ALL:
             only = "only" if rule.mode is FieldMode.ONLY else "all but"
             parts.append(f"{verb} {only} {', '.join(sorted(rule.names)) or 'id'}")
     if line.masks:
         parts.append("masks " + ", ".join(f"{name} ({masker.value})" for name, masker in line.masks))
-    return "; ".join([*parts, *filter(None, [line.domain])])
+    parts += filter(None, [line.domain])
+    if line.restricts_reading:
+        but = f", but for {', '.join(sorted(line.given))}" if line.given else ""
+        parts.append(f"hides what gives the rest away{but}")
+    return f"{line.pattern}: {'; '.join(parts)}"

@@ -80,6 +80,11 @@ class Policy:
         """Does the policy say anything of fields, records or companies?"""
         return self.companies is not None or any(line.restricts_data for line in self.scopes or ())
 
+    @property
+    def restricts_reading(self) -> bool:
+        """Does the policy leave out anything of what is read?"""
+        return self.companies is not None or any(line.restricts_reading for line in self.scopes or ())
+
     @classmethod
     def unreadable(cls, name: str) -> Policy:
         """The policy that stands for one nobody can read: it refuses everything."""

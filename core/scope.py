@@ -28,7 +28,8 @@ class FieldRule:
     """All fields, only these, or all but these.
 
     `id` is always shown: it names a record and says nothing of it. So is `active`
-    where it is not hidden by its name, because Odoo asks for it in every search.
+    where it is not hidden by its name, because Odoo asks for it in every search;
+    that is no leave to write it.
     """
 
     mode: FieldMode = FieldMode.ALL
@@ -45,6 +46,17 @@ class FieldRule:
         if self.mode is FieldMode.ONLY:
             return name in self.names or name == "active"
         return name not in self.names
+
+    def takes(self, name: str) -> bool:
+        """Does the rule, as one of what is written, leave the field to writing?
+
+        >>> only_name = FieldRule(FieldMode.ONLY, frozenset({"name"}))
+        >>> only_name.shows("active"), only_name.takes("active")
+        (True, False)
+        """
+        if self.mode is FieldMode.ONLY and name == "active":
+            return name in self.names
+        return self.shows(name)
 
 
 ALL_FIELDS = FieldRule()
@@ -79,7 +91,12 @@ class ScopeLine:
     @property
     def restricts_data(self) -> bool:
         """Does the line say anything of fields or records?"""
-        return bool(self.domain or self.masks) or self.reads != ALL_FIELDS or self.writes != ALL_FIELDS
+        return self.restricts_reading or self.writes != ALL_FIELDS
+
+    @property
+    def restricts_reading(self) -> bool:
+        """Does the line say anything of what is read?"""
+        return bool(self.domain or self.masks) or self.reads != ALL_FIELDS
 
     def names(self, model: str) -> bool:
         """Does the pattern name `model`?

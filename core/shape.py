@@ -13,6 +13,45 @@ from typing import Any
 _MAX_DEPTH = 200  # beyond, Python itself would give up
 
 
+#: What each kind of size is called, in words that a caller knows it by.
+KINDS = {
+    "body": "bytes of the request",
+    "ids": "records named by their ids",
+    "limit": "limit of a search",
+    "leaves": "conditions of a domain",
+    "depth": "nesting of a domain",
+    "levels": "levels of a specification",
+    "values": "records created or written at once",
+    "rows": "records returned",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """A size that a call exceeds. `size` None: none is set.
+
+    >>> excess = Excess("limit", None, 10)
+    >>> str(excess), excess.words
+    ('limit: unlimited, at most 10', 'limit of a search: unlimited, at most 10')
+    """
+
+    kind: str
+    size: int | None
+    greatest: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self._sizes}"
+
+    @property
+    def words(self) -> str:
+        """What its caller is told."""
+        return f"{KINDS[self.kind]}: {self._sizes}"
+
+    @property
+    def _sizes(self) -> str:
+        return f"{'unlimited' if self.size is None else self.size}, at most {self.greatest}"
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """The greatest size of each kind; None: unlimited.
@@ -32,13 +71,17 @@ class Shape:
     values: int | None = None
     rows: int | None = None
 
-    def exceeded(self, arguments: Mapping[str, Any], body: int | None, searches: bool) -> str | None:
-        """Which kind does the call exceed, or None. `searches`: its method takes a limit, and reads all without one.
+    def exceeded(
+        self, arguments: Mapping[str, Any], body: float | None, searches: bool, writes: bool = False
+    ) -> Excess | None:
+        """What does the call exceed, or None.
+
+        `searches`: its method takes a limit, and reads all without one. `writes`: it writes the records that it names.
 
         >>> Shape(leaves=1).exceeded({"domain": ["|", ("a", "=", 1), ("b", "=", 2)]}, None, False)
-        'leaves'
+        Excess(kind='leaves', size=2, greatest=1)
         >>> Shape(limit=100).exceeded({"domain": []}, None, True)
-        'limit'
+        Excess(kind='limit', size=None, greatest=100)
         """
         if self == _UNLIMITED:
             return None
@@ -46,7 +89,7 @@ class Shape:
             "body": body or 0,
             "ids": _count(arguments.get("ids")),
             "limit": _limit(arguments.get("limit")) if searches else 0,
-            "values": max(_count(arguments.get(name)) for name in ("vals_list", "data", "vals")),
+            "values": max(_count(arguments.get(name)) for name in (*_VALUES, *(["ids"] if writes else []))),
             "levels": _levels(arguments.get("specification") or arguments.get("fields_spec")),
             "leaves": 0,
             "depth": 0,
@@ -55,18 +98,20 @@ class Shape:
         for kind, size in measured.items():
             greatest = getattr(self, kind)
             if greatest is not None and size > greatest:
-                return kind
+                return Excess(kind, None if size == _INFINITE else int(size), greatest)
         return None
 
-    def is_answer_too_large(self, rows: int) -> bool:
+    def exceeded_by_answer(self, rows: int) -> Excess | None:
         """Does an answer hold more records than it may?
 
-        >>> Shape(rows=10).is_answer_too_large(11)
-        True
+        >>> Shape(rows=10).exceeded_by_answer(11)
+        Excess(kind='rows', size=11, greatest=10)
         """
-        return self.rows is not None and rows > self.rows
+        return Excess("rows", rows, self.rows) if self.rows is not None and rows > self.rows else None
 
 
+_VALUES = ("vals_list", "data", "vals")
+_INFINITE = float("inf")
 _UNLIMITED = Shape()
 
 
@@ -76,7 +121,7 @@ def _count(value: Any) -> int:
 
 def _limit(value: Any) -> float:
     """What no limit at all, or one that is none, would read."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else float("inf")
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else _INFINITE
 
 
 def _levels(specification: Any, depth: int = 0) -> int:

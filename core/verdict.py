@@ -8,8 +8,10 @@ nothing: who reads the log learns which reason it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+
+from .shape import Excess
 
 _REJECTED = (401, "invalid_token", "The credential was not accepted.")
 _FORBIDDEN = (403, "not_allowed", "The policy of this credential does not allow this call.")
@@ -88,10 +90,11 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The call is refused. `policy` names the policy that refused it; "" when none did."""
+    """The call is refused. `policy` names the policy that refused it; "" when none did. `excess`: of one too large."""
 
     reason: Reason
     policy: str = ""
+    excess: Excess | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

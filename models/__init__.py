@@ -6,6 +6,7 @@ from . import api_openapi
 from . import api_data
 from . import api_door
 from . import api_scope
+from . import api_scope_line
 from . import api_policy
 from . import api_protected
 from . import api_credential

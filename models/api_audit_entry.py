@@ -143,6 +143,7 @@ class ApiAuditEntry(models.Model):
     error_class = fields.Char("Error", readonly=True)
     error_message = fields.Char(readonly=True)
     remedy = fields.Text("What to do", compute="_compute_remedy")
+    finding = fields.Char("What was refused", compute="_compute_remedy")
 
     def init(self):
         """The table, its indexes and its triggers; idempotent, runs at install and update."""
@@ -257,11 +258,22 @@ class ApiAuditEntry(models.Model):
     def _selection_reason(self):
         return [(reason.value, text) for reason, (text, _remedy) in self.env["api.reason"]._texts().items()]
 
-    @api.depends("reason")
+    @api.depends("reason", "error_message", "model", "method", "operation")
     def _compute_remedy(self):
-        remedies = {reason.value: remedy for reason, (_text, remedy) in self.env["api.reason"]._texts().items()}
+        reasons = self.env["api.reason"]
         for entry in self:
-            entry.remedy = remedies.get(entry.reason, "")
+            reason = next((known for known in Reason if known.value == entry.reason), None)
+            place = entry._place()
+            entry.remedy = reasons._remedy(reason, place) if reason else ""
+            entry.finding = reason and reasons._finding(
+                reason, place, entry.model or "", entry.method or "", entry.operation or ""
+            )
+
+    def _place(self):
+        """What the call met when it was refused, where that was noted in place of an error's text."""
+        text = self.error_message or ""
+        is_error = self.outcome == "failed" or text.startswith("Access Denied")
+        return "" if is_error else text
 
 
 def _origin(peer):

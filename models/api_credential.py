@@ -247,6 +247,9 @@ class ApiCredential(models.Model):
             days, clock, zone = row.values
             day_names = self._weekday_names()
             values = [", ".join(day_names[int(day)] for day in days.split(",") if day), clock, zone]
+        if row.section == "shape":
+            sizes = (value.split(" ") for value in row.values)
+            values = [": ".join(self.env["api.reason"]._size_in_words(kind, int(size))) for kind, size in sizes]
         return {
             "label": labels[row.section],
             "values": values,

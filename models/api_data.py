@@ -40,6 +40,8 @@ def barring(env, field, written):
     if not (found := closures_of(env, written)):
         return None
     exchange = working_for(env.cr)
+    if written and (field.model_name, field.name) in exchange.filled:
+        return None
     known = exchange.barred[written]
     if id(field) not in known:
         known[id(field)] = field, next((closure for closure in found if closure.bars(field, written)), None)
@@ -151,9 +153,9 @@ class ApiData(models.AbstractModel):
         return {**context, "allowed_company_ids": left} if left else None
 
     @api.model
-    def _hidden_field(self, closure, field):
+    def _hidden_field(self, closure, field, written=False):
         """The exception for a field that is closed."""
-        exchange, place = working_for(self.env.cr), f"{field.model_name}.{field.name}"
+        exchange, place = working_for(self.env.cr), f"{field.model_name}.{field.name}{': write' if written else ''}"
         deny = Deny(Reason.FIELD_HIDDEN, closure.policy.name)
         return self.env["api.guard"]._refused_inside(exchange, deny, place)
 

@@ -51,6 +51,8 @@ from .api_recorder import bounded_ids, rows_of
 from .commands import contents_of
 
 _OWN_WORDS = frozenset({Reason.UNKNOWN_FIELD, Reason.ACTIVE_HTML})  # what they met, the caller itself has said
+#: methods that write what their caller names, and nothing that it says in other words (a name that holds an address)
+_BY_VALUES = frozenset({"create", "write", "web_save", "web_save_multi", "load"})
 _MAX_NAMES, _MAX_NAME = 5, 64  # of unknown fields that an answer tells
 AUTHENTICATE = Target("", "authenticate", OWN)
 
@@ -305,6 +307,7 @@ class ApiGuard(models.AbstractModel):
         if isinstance(verdict, Allow):
             contents = contents_of(exchange.registry, target.model, target.method, arguments or {})
             verdict = exchange.verdict = cls._judge_contents(exchange, contents, verdict)
+            exchange.named = contents.named if _says_all(target, arguments) else None
         cls._require(exchange, verdict)
         exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)
@@ -371,7 +374,7 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _run(cls, exchange, cr, method):
         """Run an admitted method: `method()`. What was refused inside and forgiven there is no refusal of the call."""
-        verdict = exchange.verdict
+        verdict, place = exchange.verdict, exchange.place
         if exchange.closures and exchange.record_ids and not exchange.reads_only:
             cls._check_given(exchange, cr)
         if not exchange.read_only:
@@ -382,7 +385,7 @@ class ApiGuard(models.AbstractModel):
                     result = method()
             except ReadOnlySqlTransaction as error:
                 raise cls._refused_inside(exchange, cls._read_only_deny(exchange)) from error
-        exchange.verdict = verdict
+        exchange.verdict, exchange.place = verdict, place
         judged = decide_answer(exchange.identity.policies, rows_of(result), verdict)
         if isinstance(judged, Deny):
             raise cls._refused_inside(exchange, judged)
@@ -405,10 +408,24 @@ class ApiGuard(models.AbstractModel):
     def _confine(cls, exchange, env, arguments):
         """Let `arguments`, which hold the context, act in the companies of the policies."""
         if exchange.companies is not None:
+            cls._require_companies(exchange, env, arguments.get("context"))
             context = exchange.registry["api.data"]._confined(exchange, env, arguments.get("context"))
             if context is None:
                 raise cls._refused_inside(exchange, Deny(Reason.OUT_OF_SCOPE))
             arguments["context"] = context
+
+    @classmethod
+    def _require_companies(cls, exchange, env, context):
+        """Refuse a call for companies that are its user's, and that a policy takes. Of others, Odoo tells."""
+        asked = set(_ids(context.get("allowed_company_ids"))) if isinstance(context, dict) else set()
+        if not (taken := asked - exchange.companies):
+            return
+        with exchange.suspending():
+            taken &= set(env["res.users"].browse(exchange.identity.uid)._get_company_ids())
+        for closure in exchange.closures if taken else ():
+            if closure.policy.companies is not None and taken - closure.policy.companies:
+                deny = Deny(Reason.RECORD_HIDDEN, closure.policy.name)
+                raise cls._refused_inside(exchange, deny, "res.company: read")
 
     @classmethod
     def _refused_inside(cls, exchange, deny, place=None):
@@ -441,6 +458,14 @@ class ApiGuard(models.AbstractModel):
         peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
         seconds = _number(settings.get("api_guard.cooldown_seconds"), 60)
         return ApiAuditEntry._failures_from(cr, peer and str(peer), seconds, allowed) >= allowed
+
+
+def _says_all(target, arguments):
+    """Do the values of the call name every field that its caller gives? Defaults of its context may nest others."""
+    context = (arguments or {}).get("context")
+    defaults = context.items() if isinstance(context, dict) else ()
+    nested = any(isinstance(value, (list, tuple, dict)) for name, value in defaults if name.startswith("default_"))
+    return target.method in _BY_VALUES and not nested
 
 
 def target_of(registry, model, method):

@@ -41,7 +41,7 @@ class ApiOpenapi(models.AbstractModel):
                 continue
             if methods := self._callable_methods(model):
                 described, readable = self._described(model)
-                schemas[f"{name}.read"] = _record(described, readable, openapi.read_schema)
+                schemas[f"{name}.read"] = _record(self._as_masked(model, described), readable, openapi.read_schema)
                 schemas[f"{name}.write"] = _record(described, self._written(model), openapi.write_schema)
                 for method in methods:
                     paths[f"/json/2/{name}/{method}"] = self._operation(model, method, readable)
@@ -64,7 +64,7 @@ class ApiOpenapi(models.AbstractModel):
 
     @api.model
     def _may_call(self, exchange, model, method):
-        function = _public(model, method)
+        function = public_method(model, method)
         if function is None:
             return False
         target = target_of(self.env.registry, model._name, method)
@@ -90,13 +90,20 @@ class ApiOpenapi(models.AbstractModel):
         return model.sudo().fields_get(attributes=_DESCRIBED), shown
 
     @api.model
+    def _as_masked(self, model, described):
+        """`described` as reading shows it: whatever is masked is a text."""
+        with working_for(self.env.cr).showing():
+            masked = self.env["api.data"]._masked(model, model._fields)
+        return described | {name: {"type": "char", "string": described[name]["string"]} for name in masked}
+
+    @api.model
     def _written(self, model):
         open_fields = (name for name, field in model._fields.items() if model._has_field_access(field, "write"))
         return sorted(name for name in open_fields if not model._fields[name].readonly)
 
     @api.model
     def _operation(self, model, method, readable):
-        function = _public(model, method)
+        function = public_method(model, method)
         record = {"$ref": f"#/components/schemas/{model._name}.read"}
         written = {"$ref": f"#/components/schemas/{model._name}.write"}
         parameters, required = {}, []
@@ -144,7 +151,7 @@ def _record(described, names, schema):
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _public(model, name):
+def public_method(model, name):
     """The method of that name that Odoo lets callers call, or None."""
     try:
         function = get_public_method(model, name)

@@ -11,7 +11,7 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..core.network import parse_network
 from ..core.policy import DOCUMENT_VERSION, compile_policy, fingerprint, write_document
-from .api_scope import DATA_FIELDS
+from .api_scope_line import DATA_FIELDS
 
 MAX_DAYS = 36_500
 MAX_SIZE = 1_000_000
@@ -126,15 +126,32 @@ class ApiPolicy(models.Model):
     company_ids = fields.Many2many(
         "res.company", string="Companies", help="The companies that a program may act in. None: those of its user."
     )
-    max_body_kib = fields.Integer("Request (KiB)", help="0: no limit.")
-    max_ids = fields.Integer("Records named by their ID", help="0: no limit.")
-    max_values = fields.Integer("Records created or written at once", help="0: no limit.")
+    max_body_kib = fields.Integer(
+        "Request (KiB)", help="The size of the HTTP request. One that does not tell its size is refused. 0: no limit."
+    )
+    max_ids = fields.Integer(
+        "Records named by their ID", help="The records that a call is made on: the IDs of a read, say. 0: no limit."
+    )
+    max_values = fields.Integer(
+        "Records created or written at once",
+        help="The list of values of a create, the rows of an import, the IDs of a write. 0: no limit.",
+    )
     max_limit = fields.Integer(
         "Records searched", help="The greatest “limit” of a search; one without a limit is refused. 0: no limit."
     )
-    max_leaves = fields.Integer("Conditions of a domain", help="0: no limit.")
-    max_depth = fields.Integer("Nesting of a domain", help="0: no limit.")
-    max_levels = fields.Integer("Levels of a nested specification", help="0: no limit.")
+    max_leaves = fields.Integer(
+        "Conditions of a domain", help="Those within a condition count, too (any). 0: no limit."
+    )
+    max_depth = fields.Integer(
+        "Nesting of a domain",
+        help="How deep its operators (and, or, not) and conditions within conditions nest. One condition has "
+        "nesting 1. 0: no limit.",
+    )
+    max_levels = fields.Integer(
+        "Levels of a nested specification",
+        help="How far web_read and its kin follow relations: a contact's own fields are level 1, those of its country "
+        "level 2. 0: no limit.",
+    )
     max_rows = fields.Integer(
         "Records returned", help="A longer answer is refused, and what the call did is undone. 0: no limit."
     )

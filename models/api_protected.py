@@ -36,8 +36,9 @@ class ApiProtected(models.Model):
         readonly=True,
     )
     reading = fields.Boolean("Reading too", readonly=True, help="A pattern does not even let programs read it.")
-    reason = fields.Char(compute="_compute_reason")
+    reason = fields.Text(compute="_compute_reason")
     model_count = fields.Integer("Models here", compute="_compute_here", help="How many such models this database has.")
+    is_here = fields.Boolean("In this database", compute="_compute_here", search="_search_is_here")
     scope_ids = fields.Many2many("api.scope", string="Named by", compute="_compute_here")
 
     @property
@@ -59,7 +60,15 @@ class ApiProtected(models.Model):
         lines = self.env["api.scope.line"].search([("model_pattern", "!=", False)])
         for row in self:
             row.model_count = sum(map(row._names, self.env.registry))
+            row.is_here = bool(row.model_count)
             row.scope_ids = lines.filtered(row._is_named_by).scope_id
+
+    @api.model
+    def _search_is_here(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        here = self.browse(range(1, len(PROTECTED) + len(STEERED) + 1)).filtered("is_here")
+        return [("id", "in" if True in value else "not in", here.ids)]
 
     def _names(self, model):
         """Is this row about `model`, which there is?"""

@@ -4,10 +4,20 @@
 in their language.
 """
 
+import re
+
 from odoo import api, models
 
 from ..core.verdict import Reason
+from .api_policy import SHAPE
 
+_PLACE = re.compile(r"(?P<name>[^:]+)(?:: (?P<operation>[\w,]+))?")
+_EXCESS = re.compile(r"(?P<kind>\w+): (?P<size>\w+), at most (?P<greatest>\d+)")
+#: reasons that met something in the middle of a call, and noted where
+_PLACED = frozenset({
+    Reason.OUT_OF_SCOPE, Reason.PROTECTED_MODEL, Reason.FIELD_HIDDEN, Reason.RECORD_HIDDEN, Reason.TOO_LARGE,
+    Reason.UNKNOWN_FIELD, Reason.ACTIVE_HTML,
+})  # fmt: skip
 
 class ApiReason(models.AbstractModel):
     _name = "api.reason"
@@ -42,17 +52,19 @@ class ApiReason(models.AbstractModel):
                 self.env._("The key's owner is archived. Give the client a key of an active user."),
             ),
             Reason.FIELD_HIDDEN: (
-                self.env._("Hidden field"),
+                self.env._("Field outside of the scope"),
                 self.env._(
-                    "The call reads, writes or searches a field that the scope hides, or one that is made of such a "
-                    "field. If the program needs it, show it in the scope's line for the model."
+                    "The call reads or searches a field that the scope hides, or one that is made of such a field. If "
+                    "the program needs it, show it in the scope's line for the model: by “Fields read”, or, where it "
+                    "is hidden besides, by “Shown all the same”."
                 ),
             ),
             Reason.RECORD_HIDDEN: (
                 self.env._("Record outside of the scope"),
                 self.env._(
-                    "The call names a record that the scope's domain leaves out, or one of another company. Correct "
-                    "the program, or the records of the scope's line for the model."
+                    "The call reaches a record that the scope's domain leaves out, or one of another company; or its "
+                    "values would have put one there. Correct the program, the records of the scope's line for the "
+                    "model, or the companies of the policy."
                 ),
             ),
             Reason.READ_ONLY: (
@@ -62,8 +74,8 @@ class ApiReason(models.AbstractModel):
             Reason.TOO_LARGE: (
                 self.env._("Too large a call"),
                 self.env._(
-                    "The call exceeds a size that the policy sets: of the request, of its domain, of the records that "
-                    "it names or asks for. Let the program ask in smaller parts, or raise the size."
+                    "The call exceeds a size that the policy sets under “Data & Sizes”. Let the program ask in smaller "
+                    "parts, or raise the size."
                 ),
             ),
             Reason.ACTIVE_HTML: (
@@ -250,3 +262,61 @@ class ApiReason(models.AbstractModel):
                 ),
             ),
         }
+
+    @api.model
+    def _remedy(self, reason, place=""):
+        """What an administrator can do about it; `place`: what the call met, as its entry has it."""
+        if reason is Reason.FIELD_HIDDEN and place.endswith(": write"):
+            return self.env._(
+                "The call writes a field that the scope does not let it write. If the program needs to, add the field "
+                "to “Fields written” of the scope's line for the model, or take it out of those that are not written."
+            )
+        return self._texts()[reason][1]
+
+    @api.model
+    def _finding(self, reason, place, model="", method="", operations=""):
+        """What it was that was refused, for a reader: “res.country: Read”, “Records returned: 4, at most 3”.
+
+        `place`: what the call met, in the log's notation; "" where it was the call itself.
+        """
+        if reason not in _PLACED:
+            return ""
+        if reason is Reason.TOO_LARGE:
+            return self._excess_in_words(place)
+        if not place and operations == "execute":
+            return f"{model}: {method}"
+        found = _PLACE.fullmatch(place or f"{model}: {operations}")
+        if found is None or not found["operation"]:
+            return place
+        labels = self._operation_labels()
+        operations = [labels.get(name, name) for name in found["operation"].split(",")]
+        return f"{found['name']}: {', '.join(operations)}"
+
+    @api.model
+    def _operation_labels(self):
+        return {
+            "read": self.env._("Read"),
+            "write": self.env._("Write"),
+            "create": self.env._("Create"),
+            "unlink": self.env._("Delete"),
+            "execute": self.env._("Execute"),
+            "moved": self.env._("Moved out by its values"),
+        }
+
+    @api.model
+    def _excess_in_words(self, place):
+        found = _EXCESS.fullmatch(place or "")
+        if found is None:
+            return place
+        label, greatest = self._size_in_words(found["kind"], int(found["greatest"]))
+        if not found["size"].isdigit():
+            return self.env._("%(size)s: no limit given, at most %(greatest)s", size=label, greatest=greatest)
+        _label, size = self._size_in_words(found["kind"], int(found["size"]))
+        return self.env._("%(label)s: %(size)s, at most %(greatest)s", label=label, size=size, greatest=greatest)
+
+    @api.model
+    def _size_in_words(self, kind, size):
+        """What the policy's form calls a kind of size, and the size in the unit that it is entered in."""
+        name, unit = next((name, unit) for name, (found, unit) in SHAPE.items() if found == kind)
+        label = self.env["api.policy"]._fields[name]._description_string(self.env)
+        return label, f"{size / unit:.1f}".removesuffix(".0") if unit > 1 else str(size)

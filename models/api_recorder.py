@@ -218,7 +218,7 @@ class ApiRecorder(models.AbstractModel):
             "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
             "sql_count": _query_count() - exchange.queries,
             "error_class": type(error).__name__ if error is not None else None,
-            "error_message": _error_message(error, exchange),
+            "error_message": _error_message(error, exchange, deny),
             "secrets": exchange.secrets,
         }
 
@@ -286,10 +286,12 @@ def bounded_ids(ids):
     return tuple(numbers), len(ids)
 
 
-def _error_message(error, exchange):
+def _error_message(error, exchange, deny):
     """What an entry tells of an error: as much as of the arguments, which it may quote; or where it was refused."""
-    if exchange.is_refused and (exchange.place or exchange.unproven):
-        return "; ".join(filter(None, (exchange.place, exchange.unproven)))
+    place = str(deny.excess) if deny and deny.excess else exchange.place
+    told = "; ".join(filter(None, (place, exchange.unproven)))
+    if told and (exchange.is_refused or (deny and error is None)):
+        return told
     detail = least_detail(exchange.identity.policies) if exchange.identity else Detail.NAMES
     if error is None or detail is Detail.NONE:
         return None

@@ -1,35 +1,13 @@
 """Scopes: reusable lists of what a credential may reach."""
 
-import re
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.fields import Domain
-from odoo.tools.safe_eval import safe_eval
 
-from ..core.call import Operation
-from ..core.operation import operations_of
-from ..core.policy import DOCUMENT_VERSION, compile_policy, write_document
-from ..core.scope import ScopeLine
-from .closure import COMPUTED, HISTORY, OPENS, RECORDS, RELATED, UNTRACEABLE, Closure
+from .api_scope_line import OPERATION_FIELDS
 
-_PATTERN = re.compile(r"\*|[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*(\.\*)?|/[^\s*]*\*?", re.IGNORECASE)
-_METHOD = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
-
-_OPERATION_FIELDS = {
-    "allow_read": Operation.READ,
-    "allow_write": Operation.WRITE,
-    "allow_create": Operation.CREATE,
-    "allow_unlink": Operation.UNLINK,
-    "allow_execute": Operation.EXECUTE,
-}
-_FIELD_MODES = [("all", "All"), ("only", "Only these"), ("except", "All but these")]
-_FIELDS_HELP = "Technical names, separated by spaces or commas: name, email, phone."
-DATA_FIELDS = (
-    "read_mode", "read_fields", "write_mode", "write_fields", "given_fields", "domain",
-    "mask_ids.name", "mask_ids.masker",
-)  # fmt: skip
-_TICKS = ("allow_read", "allow_write", "allow_create", "allow_unlink")
+#: what can be shown masked: a text, and for its hash whatever compares by its text
+_TEXTS = ("char", "text")
+_HASHED = (*_TEXTS, "html", "integer", "float", "monetary", "date", "datetime", "selection")
 
 
 class ApiScope(models.Model):
@@ -69,7 +47,7 @@ class ApiScope(models.Model):
         for scope in self:
             scope.policy_count = len(scope.policy_ids)
 
-    @api.depends("line_ids.model_pattern", "line_ids.methods", *(f"line_ids.{name}" for name in _OPERATION_FIELDS))
+    @api.depends("line_ids.model_pattern", "line_ids.methods", *(f"line_ids.{name}" for name in OPERATION_FIELDS))
     def _compute_summary(self):
         for scope in self:
             scope.summary = "; ".join(line._summary() for line in scope.line_ids) or self.env._("Nothing")
@@ -93,228 +71,6 @@ class ApiScope(models.Model):
         }
 
 
-class ApiScopeLine(models.Model):
-    _name = "api.scope.line"
-    _inherit = ["api.guard.configuration"]
-    _description = "API Scope Line"
-    _rec_name = "model_pattern"
-    _order = "scope_id, sequence, id"
-
-    scope_id = fields.Many2one("api.scope", required=True, ondelete="cascade", index=True)
-    sequence = fields.Integer(default=10)
-    model_pattern = fields.Char(
-        string="Model",
-        required=True,
-        help="A model's technical name (res.partner), all models below a name (sale.*), every model (*), "
-        "or a route (/mail_plugin/*).",
-    )
-    allow_read = fields.Boolean("Read", default=True)
-    allow_write = fields.Boolean("Write")
-    allow_create = fields.Boolean("Create")
-    allow_unlink = fields.Boolean("Delete")
-    methods = fields.Char(
-        string="Methods to execute",
-        help="Public methods beyond reading and writing records, by name and separated by spaces or commas: "
-        "action_confirm, message_post. Nothing is executed that is not named here.",
-    )
-    allow_execute = fields.Boolean(compute="_compute_allow_execute", store=True)
-    read_mode = fields.Selection(_FIELD_MODES, string="Fields read", default="all", required=True)
-    read_fields = fields.Char("Fields to read", help=_FIELDS_HELP)
-    write_mode = fields.Selection(_FIELD_MODES, string="Fields written", default="all", required=True)
-    write_fields = fields.Char("Fields to write", help=_FIELDS_HELP)
-    given_fields = fields.Char(
-        "Shown all the same",
-        help="Fields that are hidden because they are made of hidden ones, and that you want to show nevertheless: "
-        "display_name, for example, which is made of the name and can be asked to show the e-mail address.",
-    )
-    domain = fields.Char(
-        "Records", help="The records that are reached, to read or to change them. Empty: all that the user may."
-    )
-    mask_ids = fields.One2many("api.scope.mask", "line_id", string="Masked fields", copy=True)
-    model_name = fields.Char(compute="_compute_model_name")
-    restricted = fields.Char("Restricted to", compute="_compute_restricted")
-    derived_fields = fields.Text("Hidden besides", compute="_compute_derived_fields")
-    notice = fields.Char(compute="_compute_notice")
-
-    @api.depends("methods", "model_pattern", "allow_write")
-    def _compute_allow_execute(self):
-        for line in self:
-            is_route = (line.model_pattern or "").startswith("/")
-            line.allow_execute = bool(line._method_names()) or is_route
-
-    @api.depends("model_pattern", "methods", *_TICKS)
-    def _compute_notice(self):
-        """What an administrator probably did not mean. No error: the model's addon may be installed later."""
-        for line in self:
-            pattern = (line.model_pattern or "").strip()
-            if not pattern or pattern.startswith("/"):
-                line.notice = False
-            elif not any(line[tick] for tick in _TICKS) and not line._method_names():
-                line.notice = self.env._("Covers nothing: tick an operation or name a method.")
-            elif not any(map(ScopeLine(pattern, frozenset()).names, self.env)):
-                line.notice = self.env._("No model of this database has this technical name.")
-            else:
-                line.notice = False
-
-    @api.constrains("model_pattern", "methods")
-    def _check_notation(self):
-        for line in self:
-            if not _PATTERN.fullmatch(line.model_pattern):
-                raise ValidationError(
-                    self.env._(
-                        "“%(pattern)s” names no model. Write a technical name (res.partner), all below a name "
-                        "(sale.*), every model (*), or a route (/mail_plugin/*).",
-                        pattern=line.model_pattern,
-                    )
-                )
-            for method in line._method_names():
-                line._check_method(method)
-
-    def _check_method(self, method):
-        if not _METHOD.fullmatch(method):
-            raise ValidationError(self.env._("“%(method)s” is not the name of a public method.", method=method))
-        if Operation.EXECUTE not in operations_of(method):
-            raise ValidationError(
-                self.env._(
-                    "“%(method)s” is covered by the operations (%(operations)s): tick those instead of naming it.",
-                    method=method,
-                    operations=", ".join(sorted(operation.value for operation in operations_of(method))),
-                )
-            )
-
-    @api.constrains("model_pattern", "read_fields", "write_fields", "given_fields", "domain", "mask_ids")
-    def _check_data(self):
-        for line in self:
-            if not line._data():
-                continue
-            if line.model_pattern not in self.env:
-                raise ValidationError(
-                    self.env._(
-                        "Fields and records can be restricted for one model, by its full name. “%(pattern)s” is none.",
-                        pattern=line.model_pattern,
-                    )
-                )
-            model = self.env[line.model_pattern].sudo()
-            named = [name for text in ("read_fields", "write_fields", "given_fields") for name in line._listed(text)]
-            for name in [*named, *line.mask_ids.mapped("name")]:
-                if name not in model._fields:
-                    raise ValidationError(
-                        self.env._("%(model)s has no field “%(field)s”.", model=model._name, field=name)
-                    )
-            line._check_domain(model)
-
-    def _check_domain(self, model):
-        try:
-            domain = Domain(safe_eval(self.domain or "[]", self.env["ir.rule"]._eval_context()))
-            domain.validate(model)
-        except Exception as error:
-            raise ValidationError(
-                self.env._("The records of %(model)s cannot be chosen so: %(error)s", model=model._name, error=error)
-            ) from error
-
-    @api.depends("model_pattern")
-    def _compute_model_name(self):
-        for line in self:
-            line.model_name = line.model_pattern if line.model_pattern in self.env else False
-
-    @api.depends(*DATA_FIELDS)
-    def _compute_restricted(self):
-        for line in self:
-            parts = []
-            if line.read_mode != "all":
-                parts.append(self.env._("fields read"))
-            if line.write_mode != "all":
-                parts.append(self.env._("fields written"))
-            if line.mask_ids:
-                parts.append(self.env._("masks"))
-            if line._domain_text():
-                parts.append(self.env._("records"))
-            line.restricted = ", ".join(parts)
-
-    @api.depends("model_pattern", *_TICKS, "methods", *DATA_FIELDS)
-    def _compute_derived_fields(self):
-        """What is hidden with what the line hides, and why: one field of this model or another in each line."""
-        for line in self:
-            line.derived_fields = "\n".join(line._derived()) if line.model_name and line._data() else False
-
-    def _derived(self):
-        policy = self._as_policy()
-        if policy is None:
-            return []
-        texts = {
-            RELATED: self.env._("shows a hidden field"),
-            COMPUTED: self.env._("is computed from a hidden field"),
-            RECORDS: self.env._("shows records that may be hidden"),
-            OPENS: self.env._("opens the record's own page to whoever has it"),
-            HISTORY: self.env._("keeps former values"),
-            UNTRACEABLE: self.env._("is computed with all rights, from what nobody can tell"),
-        }
-        causes = Closure(self.env.registry, policy).causes
-        found = sorted(
-            (place for place, cause in causes.items() if cause in texts),
-            key=lambda place: (place[0] != self.model_pattern, place),
-        )
-        own = [f"{name}: {texts[causes[model, name]]}" for model, name in found if model == self.model_pattern]
-        others = sum(model != self.model_pattern for model, _name in found)
-        return own + ([self.env._("and %(count)s fields of other models", count=others)] if others else [])
-
-    def _as_policy(self):
-        """An enforced policy that has these lines alone, or None where they are half typed."""
-        lines = [line._document() for line in self]
-        try:
-            content = {"version": DOCUMENT_VERSION, "name": "-", "mode": "enforce", "scopes": lines}
-            return compile_policy(write_document(content))
-        except ValueError:
-            return None
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        return super().create([self._stripped(vals) for vals in vals_list])
-
-    def write(self, vals):
-        return super().write(self._stripped(vals))
-
-    @api.model
-    def _stripped(self, vals):
-        pattern = vals.get("model_pattern")
-        return {**vals, "model_pattern": pattern.strip()} if isinstance(pattern, str) else vals
-
-    def _method_names(self):
-        return sorted(set((self.methods or "").replace(",", " ").split()))
-
-    def _summary(self):
-        """This line for a reader: “res.partner: Read, Write, action_confirm”."""
-        if self.model_pattern.startswith("/"):
-            return self.model_pattern
-        labels = [self._fields[field]._description_string(self.env) for field in _TICKS if self[field]]
-        return f"{self.model_pattern}: {', '.join(labels + self._method_names()) or '-'}"
-
-    def _listed(self, field):
-        return sorted(set((self[field] or "").replace(",", " ").split()))
-
-    def _domain_text(self):
-        text = (self.domain or "").strip()
-        return "" if text == "[]" else text
-
-    def _data(self):
-        """What the line says of fields and records, as a policy's document has it; {} if nothing."""
-        content = {
-            "reads": [self.read_mode, self._listed("read_fields")] if self.read_mode != "all" else None,
-            "writes": [self.write_mode, self._listed("write_fields")] if self.write_mode != "all" else None,
-            "domain": self._domain_text(),
-            "masks": sorted([mask.name, mask.masker] for mask in self.mask_ids if mask.name and mask.masker),
-        }
-        if any(content.values()) or self.given_fields:
-            content["given"] = self._listed("given_fields")
-        return {name: value for name, value in content.items() if value}
-
-    def _document(self):
-        """This line as a policy's document has it: [pattern, operations, methods], and its restrictions if any."""
-        operations = sorted(operation.value for field, operation in _OPERATION_FIELDS.items() if self[field])
-        data = self._data()
-        return [self.model_pattern, operations, self._method_names()] + ([data] if data else [])
-
-
 class ApiScopeMask(models.Model):
     _name = "api.scope.mask"
     _inherit = ["api.guard.configuration"]
@@ -336,6 +92,19 @@ class ApiScopeMask(models.Model):
         required=True,
     )
 
-    @api.constrains("name")
+    @api.constrains("name", "masker")
     def _check_name(self):
         self.line_id._check_data()
+
+    def _check_kind(self, model):
+        """Refuse a mask that does not fit the kind of its field."""
+        kind = model._fields[self.name].type
+        if kind not in (_HASHED if self.masker == "hash" else _TEXTS):
+            raise ValidationError(
+                self.env._(
+                    "“%(field)s” cannot be shown as %(mask)s: it is of type %(kind)s. Hide it instead.",
+                    field=self.name,
+                    mask=dict(self._fields["masker"]._description_selection(self.env))[self.masker],
+                    kind=kind,
+                )
+            )

@@ -72,10 +72,40 @@ class Base(models.AbstractModel):
         if exchange is None:
             return super()._check_field_access(field, operation)
         if closure := barring(self.env, field, operation == "write"):
-            raise self.env["api.data"]._hidden_field(closure, field)
+            raise self.env["api.data"]._hidden_field(closure, field, written=operation == "write")
         if field.type in ("one2many", "many2many") and operation == "read" and (deny := self._denied_lines(field)):
             raise self.env["api.guard"]._refused_inside(exchange, deny, f"{field.comodel_name}: read")
         return super()._check_field_access(field, operation)
+
+    # rests on odoo/orm/models.py, create: asks for the fields of the values, which the overrides of the model have
+    # completed. What Odoo fills in by itself (a default, a definition of properties) is not the caller's
+    @api.model_create_multi
+    def create(self, vals_list):
+        exchange = self.env.cr._api_guard_exchange
+        if exchange is None or not closures_of(self.env, written=True):
+            return super().create(vals_list)
+        exchange.filled = frozenset(self._api_guard_filled(exchange, vals_list))
+        try:
+            return super().create(vals_list)
+        finally:
+            exchange.filled = frozenset()
+
+    # rests on odoo/orm/models.py, create: the fields have been asked for; what is written from here on is not exempt
+    def _prepare_create_values(self, vals_list):
+        if (exchange := self.env.cr._api_guard_exchange) is not None:
+            exchange.filled = frozenset()
+        return super()._prepare_create_values(vals_list)
+
+    def _api_guard_filled(self, exchange, vals_list):
+        """Which fields of the values did the caller not name, though the policy may close them?"""
+        for field in map(self._fields.get, {name for values in vals_list for name in values}):
+            if field is not None and (_has_no_effect(field) or self._is_unnamed(exchange, field)):
+                yield field.model_name, field.name
+
+    def _is_unnamed(self, exchange, field):
+        if exchange.named is None or field.type in ("one2many", "many2many"):
+            return False
+        return (self._name, field.name) not in exchange.named and f"default_{field.name}" not in self.env.context
 
     # rests on odoo/orm/models.py, write: record rules are asked before a record is written, and not after. Methods
     # that are executed may move a record on its way; values that a caller gives may not move it out of its scope
@@ -193,6 +223,11 @@ class Base(models.AbstractModel):
         if closures_of(self.env) and (not order or order == self._order):
             order = ", ".join(term for term in self._order.split(",") if self._is_path_open(term.split()[0])) or "id"
         return super()._order_to_sql(order, query, alias, reverse)
+
+
+def _has_no_effect(field):
+    """Does it come to nothing to write the field? It is computed, and nothing is done with what is written."""
+    return field.compute is not None and not (field.store or field.related or field.inverse)
 
 
 def _blanks_names(exchange):

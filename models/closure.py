@@ -90,6 +90,7 @@ class Closure:
     def __init__(self, registry, policy):
         self.policy = policy
         self._registry = registry
+        self.sources = {}  # (model, field) → the field that it is closed for, where it is not for itself
         self._constants = {}  # (model, text) → Domain, where nothing in it depends on who asks
 
     def bars(self, field, written):
@@ -124,14 +125,27 @@ class Closure:
             (place, RECORDS) for model_name in self.restricted_models for place in graph.reading_of[model_name]
         )
         self._spread(causes, shown_elsewhere)
-        self._spread(causes, ((place, UNTRACEABLE) for place in graph.untraceable))
+        if self.policy.restricts_reading:
+            self._spread(causes, ((place, UNTRACEABLE) for place in graph.untraceable))
         queue = deque(causes)
         while queue:
-            for place, kind in graph.dependents[queue.popleft()]:
-                if place not in causes and not is_given(self.policy, *place):
-                    causes[place] = kind
+            source = queue.popleft()
+            for place, kind in graph.dependents[source]:
+                if place not in causes and not self._is_given(*place):
+                    causes[place], self.sources[place] = kind, source
                     queue.append(place)
         return causes
+
+    def _is_given(self, model_name, name):
+        """Did somebody allow the field by hand: itself, or the name of the records that it is the stored part of?"""
+        if is_given(self.policy, model_name, name):
+            return True
+        model, field = self._registry[model_name], self._registry[model_name]._fields[name]
+        searched = model._rec_names_search  # of some models a property, which a class does not tell
+        if not field.store or not isinstance(searched, (list, tuple)) or name not in searched:
+            return False
+        is_part = name in self._registry.field_depends.get(model._fields["display_name"], ())
+        return is_part and is_given(self.policy, model_name, "display_name")
 
     def _named_fields(self):
         """The fields of the models of which the policy says something."""
@@ -142,7 +156,7 @@ class Closure:
 
     def _spread(self, causes, found):
         for place, kind in found:
-            if place not in causes and not is_given(self.policy, *place):
+            if place not in causes and not self._is_given(*place):
                 causes[place] = kind
 
     @cached_property

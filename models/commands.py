@@ -16,22 +16,24 @@ class Contents(NamedTuple):
     """What the values of a call hold.
 
     operations: {(model, operation)} that their commands ask for; unknown: {(model, name)} of what are no fields;
-    texts: [(model, name, text)] of plain texts in which a tag may be.
+    texts: [(model, name, text)] of plain texts in which a tag may be; named: {(model, name)} of fields that they
+    name, or write by a command.
     """
 
     operations: set
     unknown: set
     texts: list
+    named: set
 
 
 def contents_of(registry, model, method, arguments):
     """What do the values among the arguments of this call hold?"""
-    found = Contents(set(), set(), [])
+    found = Contents(set(), set(), [], set())
     if model not in registry:
         return found
     if method == "load":
         for path in _listed(arguments.get("fields")):
-            _imported(registry, model, path, found.operations)
+            _imported(registry, model, path, found)
         _imported_texts(registry, model, arguments, found)
     elif method == "name_create":
         _text(model, registry[model]._fields.get(registry[model]._rec_name), arguments.get("name"), found)
@@ -53,11 +55,13 @@ def _listed(value):
 def _imported(registry, model, path, found):
     for name in str(path).replace(".id", "id").split("/"):
         field = registry[model]._fields.get(name) if model in registry else None
+        found.named.add((model, name))
         if field is None or not field.comodel_name:
             return
         model = field.comodel_name
         if field.type == "one2many":
-            found.update({(model, Operation.CREATE), (model, Operation.WRITE)})
+            found.operations.update({(model, Operation.CREATE), (model, Operation.WRITE)})
+            found.named.add((model, field.inverse_name))
 
 
 def _imported_texts(registry, model, arguments, found):
@@ -91,6 +95,7 @@ def _collect(registry, model, values, found, depth):
         return
     for name, commands in values.items():
         field = registry[model]._fields.get(name)
+        found.named.add((model, str(name)))
         if field is None:
             found.unknown.add((model, str(name)))
         _text(model, field, commands, found)
@@ -103,6 +108,8 @@ def _collect(registry, model, values, found, depth):
 
 def _command(registry, field, command, found, depth):
     code, model = command[0], field.comodel_name
+    if field.type == "one2many":
+        found.named.add((model, field.inverse_name))
     if code == _CREATE:
         found.operations.add((model, Operation.CREATE))
     elif code == _UPDATE:

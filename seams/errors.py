@@ -11,7 +11,7 @@ import xmlrpc.client
 import odoo.http
 import psycopg2
 from odoo.addons.rpc.controllers import xmlrpc as xmlrpc_controller
-from odoo.exceptions import AccessDenied, RedirectWarning, UserError
+from odoo.exceptions import AccessDenied, AccessError, RedirectWarning, UserError
 from odoo.modules.registry import Registry
 from werkzeug.exceptions import HTTPException
 
@@ -67,7 +67,7 @@ def _without_names(error):
 
 def uniform(error, exchange):
     """`error` as the caller may know it: one refusal for everything that the guard refused."""
-    if exchange.is_refused and not isinstance(error, Refused):
+    if exchange.is_refused and (not isinstance(error, Refused) or isinstance(error, AccessError)):
         return Refused(exchange.verdict, exchange.begin())
     if isinstance(error, AccessDenied) and not isinstance(error, Refused) and exchange.door in RPC_DOORS:
         return Refused(Deny(Reason.UNKNOWN_CREDENTIAL), exchange.begin())

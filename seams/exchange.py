@@ -83,9 +83,11 @@ class Exchange:
         "door",
         "entered",
         "error",
+        "filled",
         "given",
         "identity",
         "interrupted",
+        "named",
         "nested",
         "opened",
         "peer",
@@ -139,6 +141,8 @@ class Exchange:
         self.barred = ({}, {})  # reading, writing: id of a field → (field, the closure that closes it or None)
         self.opened = set()  # ids of those fields of `barred` that may be read, whatever the moment
         self.given = ()  # all ids of the records that the call names
+        self.named = None  # {(model, field)} that its values name; None: they may be said in other ways as well
+        self.filled = frozenset()  # names of fields that Odoo fills in by itself in the records that are being created
         self.shows = False  # what a specification asks for is being read
         self.depth = 0  # of the computations of fields that are under way
         self.suspended = False  # what runs is Odoo's own doing, and not the caller's

@@ -3,6 +3,7 @@ from . import test_api_leak
 from . import test_beside
 from . import test_collection
 from . import test_credential
+from . import test_docs
 from . import test_i18n
 from . import test_key_life
 from . import test_policy_document

@@ -202,6 +202,37 @@ class TestScreens(TransactionCase):
             with self.subTest(user=user.login):
                 self.assertEqual(root.id in self.env["ir.ui.menu"].with_user(user)._visible_menu_ids(), shown)
 
+    # ----------------------------------------------------------------- entries
+
+    def test_an_entry_says_what_was_refused(self):
+        for reason, place, finding, remedy in (
+            ("scope.not_covered", "res.country: read", "res.country: Read", "Add a line"),
+            ("scope.not_covered", None, "res.partner: Read, Write", "Add a line"),
+            ("scope.not_covered", "Access Denied: The scope (request 1)", "res.partner: Read, Write", "Add a line"),
+            ("scope.field_hidden", "res.partner.phone", "res.partner.phone", "The call reads or searches"),
+            ("scope.field_hidden", "res.partner.phone: write", "res.partner.phone: Write", "The call writes"),
+            ("scope.record_hidden", "res.partner: moved", "res.partner: Moved out by its values", "The call reaches"),
+            ("shape.too_large", "rows: 4, at most 3", "Records returned: 4, at most 3", "The call exceeds"),
+            ("shape.too_large", "body: 1536, at most 1024", "Request (KiB): 1.5, at most 1", "The call exceeds"),
+            ("shape.too_large", "limit: unlimited, at most 10",
+             "Records searched: no limit given, at most 10", "The call exceeds"),
+            ("values.unknown_field", "res.partner.phon", "res.partner.phon", "The values name"),
+            ("network.refused", None, "", "The address"),
+        ):  # fmt: skip
+            with self.subTest(reason=reason, place=place):
+                request_id = f"{reason} {place}"
+                self._enter(request_id=request_id, reason=reason, error_message=place, outcome="refused",
+                            verdict="deny", model="res.partner", method="web_save", operation="read,write")  # fmt: skip
+                entry = self.env["api.audit.entry"].search([("request_id", "=", request_id)])
+                self.assertEqual(entry.finding or "", finding)
+                self.assertIn(remedy, entry.remedy)
+
+    def test_a_method_that_no_line_names_is_named_by_the_entry(self):
+        self._enter(request_id="m", reason="scope.not_covered", outcome="refused", verdict="deny",
+                    model="sale.order", method="action_confirm", operation="execute")  # fmt: skip
+        entry = self.env["api.audit.entry"].search([("request_id", "=", "m")])
+        self.assertEqual(entry.finding, "sale.order: action_confirm")
+
     # ----------------------------------------------------------------- actions
 
     def test_a_manager_suspends_resumes_and_revokes_many(self):
@@ -291,16 +322,80 @@ class TestScreens(TransactionCase):
     def test_a_scope_line_that_covers_nothing_says_so(self):
         line = self.scope.line_ids[0]
         for values, notice in (
-            ({"model_pattern": "res.partnr"}, "No model"),
-            ({"model_pattern": "nothing.*"}, "No model"),
+            ({"model_pattern": "res.partnr"}, "There is no such model"),
+            ({"model_pattern": "nothing.*"}, "There is no such model"),
             ({"model_pattern": "res.partner"}, False),
-            ({"model_pattern": "*"}, False),
+            ({"model_pattern": "res.partner", "methods": "message_post"}, False),
+            ({"model_pattern": "res.partner", "methods": "message_pots message_post"}, "No such public method"),
+            ({"model_pattern": "res.*", "methods": "message_post"}, False),
+            ({"model_pattern": "res.*", "methods": "action_nowhere"}, "No such public method"),
+            ({"model_pattern": "*", "methods": False}, "Every model"),
             ({"model_pattern": "/nonsense"}, False),
             ({"model_pattern": "res.partner", "allow_read": False, "methods": False}, "Covers nothing"),
         ):
             line.write({"allow_read": True, **values})
             with self.subTest(**values):
-                self.assertEqual((line.notice or "")[:8], (notice or "")[:8])
+                self.assertTrue((line.notice or "").startswith(notice or ""))
+                self.assertEqual(bool(line.notice), bool(notice))
+
+    def test_what_a_line_says_of_fields_has_to_make_sense(self):
+        mask = lambda name, masker: Command.create({"name": name, "masker": masker})  # noqa: E731
+        for values, words in (
+            ({"mask_ids": [mask("color", "email")]}, "of type integer"),
+            ({"mask_ids": [mask("parent_id", "hash")]}, "of type many2one"),
+            ({"mask_ids": [mask("email", "email"), mask("email", "hash")]}, "masked twice"),
+            ({"mask_ids": [mask("ref", "hash")], "read_mode": "except", "read_fields": "ref"}, "hidden and masked"),
+            ({"mask_ids": [mask("ref", "hash")], "read_mode": "only", "read_fields": "name"}, "not among the fields"),
+            ({"given_fields": "email", "read_mode": "except", "read_fields": "email"}, "hidden and shown"),
+            ({"given_fields": "email", "mask_ids": [mask("email", "hash")]}, "masked and shown"),
+            ({"given_fields": "email", "read_mode": "only", "read_fields": "name"}, "Name it there instead"),
+        ):
+            with self.subTest(**values), self.assertRaisesRegex(ValidationError, words), self.env.cr.savepoint():
+                self.scope.line_ids[0].copy({"mask_ids": [], **values})
+        for values in (
+            {"mask_ids": [mask("color", "hash"), mask("email", "email")]},
+            {"mask_ids": [mask("email", "email")], "read_mode": "only", "read_fields": "name email"},
+            {"given_fields": "display_name", "read_mode": "except", "read_fields": "email"},
+        ):
+            self.assertTrue(self.scope.line_ids[0].copy(values))
+
+    def test_what_a_line_hides_besides_is_told_with_its_source(self):
+        line = self.scope.line_ids[0]
+        line.write({"read_mode": "except", "read_fields": "phone"})
+        self.assertIn("phone_sanitized: is computed from a hidden field (phone)", line.derived_fields)
+        self.assertRegex(line.derived_elsewhere, r"(?m)^res\.users: .*\bphone\b")
+        line.write({"read_mode": "except", "read_fields": False})
+        self.assertFalse(line.derived_fields or line.derived_elsewhere or line.restricted)
+        line.write({"read_mode": "all", "write_mode": "only", "write_fields": "name"})
+        self.assertFalse(line.derived_fields or line.derived_elsewhere, "what is written is no matter of reading")
+
+    def test_a_name_that_is_shown_all_the_same_is_shown_as_it_is_stored(self):
+        line = self.scope.line_ids[0]
+        line.domain = "[('color', '=', 7)]"
+        self.assertIn("complete_name: ", line.derived_fields)
+        line.given_fields = "display_name"
+        self.assertNotIn("complete_name: ", line.derived_fields)
+
+    def test_the_tester_says_what_is_not_there_to_call(self):
+        with Form(self.env["api.policy.test"].with_context(default_policy_id=self.policy.id)) as form:
+            for model, method, notice in (
+                ("res.partner", "search_read", False),
+                ("res.partnr", "search_read", "no model “res.partnr”"),
+                ("res.partner", "search_raed", "no public method “search_raed”"),
+                ("res.partner", "_write", "no public method “_write”"),
+                ("/mail_plugin/x", "x", False),
+            ):
+                form.model, form.method = model, method
+                with self.subTest(model=model, method=method):
+                    self.assertIn(notice or "", form.notice or "")
+                    self.assertEqual(bool(form.notice), bool(notice))
+
+    def test_protected_models_that_are_here_can_be_told_from_others(self):
+        here = self.env["api.protected"].search([("is_here", "=", True)])
+        others = self.env["api.protected"].search([("is_here", "!=", True)])
+        self.assertTrue(all(here.mapped("model_count")))
+        self.assertFalse(any(others.mapped("model_count")))
+        self.assertEqual(len(here) + len(others), len(self.env["api.protected"].search([])))
 
     def test_the_pause_is_switched_off_by_zero_alone(self):
         settings, parameters = self.env["res.config.settings"], self.env["ir.config_parameter"]

@@ -9,6 +9,7 @@ from ..core.decide import decide
 from ..core.network import parse_address, parse_network
 from ..core.verdict import Allow
 from ..models.api_guard import target_of
+from ..models.api_openapi import public_method
 
 
 class ApiPolicyTest(models.TransientModel):
@@ -36,6 +37,7 @@ class ApiPolicyTest(models.TransientModel):
     remedy = fields.Char("What to do", compute="_compute_result")
     deciding_policy = fields.Char("Decided by", compute="_compute_result")
     operations = fields.Char(compute="_compute_result")
+    notice = fields.Char(compute="_compute_notice")
 
     def _default_address(self):
         """An address that the networks of the policy or key allow, so that a test tells of the rest first."""
@@ -65,6 +67,26 @@ class ApiPolicyTest(models.TransientModel):
             test.reason, test.remedy = texts[deny.reason] if deny else (False, False)
             test.deciding_policy = deny.policy if deny else False
             test.operations = ", ".join(sorted(operation.value for operation in test._target().operations))
+
+    @api.depends("model", "method")
+    def _compute_notice(self):
+        """Is there anything to call at all?"""
+        for test in self:
+            name, method = (test.model or "").strip(), (test.method or "").strip()
+            if name.startswith("/") or not name:
+                test.notice = False
+            elif name not in self.env:
+                test.notice = self.env._(
+                    "There is no model “%(model)s” here: the call fails, whatever the policy says.", model=name
+                )
+            elif method and public_method(self.env[name], method) is None:
+                test.notice = self.env._(
+                    "“%(model)s” has no public method “%(method)s”: the call fails, whatever the policy says.",
+                    model=name,
+                    method=method,
+                )
+            else:
+                test.notice = False
 
     def _verdict(self):
         """The verdict on the call that the form describes, by `core.decide`."""

@@ -35,8 +35,8 @@ TOLD = [
     ("rotation", ("60", "flag")),
     ("window", ("0,4", "09:05 - 17:00", "Europe/Paris")),
     ("read_only", ()),
-    ("scope", ("sale.*: read, write", "sale.order: execute (a, b)")),
-    ("second_factor", ("*: unlink", "account.*: execute (action_post)")),
+    ("scope", ("sale.*: read, write", "sale.order: executes a, b")),
+    ("second_factor", ("*: unlink", "account.*: executes action_post")),
     ("companies", ("1", "3")),
     ("shape", ("body 1024", "limit 100")),
     ("on_active", ("refuse",)),
@@ -60,10 +60,13 @@ class TestExplain(BaseCase):
     def test_what_a_line_restricts_is_told(self):
         data = {
             "reads": ["except", ["wage", "ssn"]], "writes": ["only", []], "domain": "[('a', '=', 1)]",
-            "masks": [["email", "email"]],
+            "masks": [["email", "email"]], "given": ["display_name"],
         }  # fmt: skip
         told = restrictions([a_policy(scopes=[["hr.employee", ["read"], [], data]])])
-        line = "hr.employee: read; reads all but ssn, wage; writes only id; masks email (email); [('a', '=', 1)]"
+        line = (
+            "hr.employee: read; reads all but ssn, wage; writes only id; masks email (email); [('a', '=', 1)]; "
+            "hides what gives the rest away, but for display_name"
+        )
         self.assertEqual(told[0].values, (line,))
 
     def test_an_unreadable_policy_is_told_first(self):

@@ -1,8 +1,10 @@
 """Is a call that is too large told from one that is not?"""
 
+from dataclasses import fields
+
 from odoo.tests.common import BaseCase
 
-from ...core.shape import Shape
+from ...core.shape import KINDS, Excess, Shape
 
 DEEP = [["a", "any", [["b", "any", [["c", "=", 1]]]]]]
 # fmt: off
@@ -44,16 +46,40 @@ class TestShape(BaseCase):
     def test_cases(self):
         for limits, arguments, body, searches, expected in CASES:
             with self.subTest(limits=limits, arguments=arguments):
-                self.assertEqual(Shape(**limits).exceeded(arguments, body, searches), expected)
+                excess = Shape(**limits).exceeded(arguments, body, searches)
+                self.assertEqual(excess and excess.kind, expected)
+
+    def test_records_that_are_written_count_as_those_that_are_created(self):
+        shape = Shape(values=1)
+        for arguments, writes, expected in (
+            ({"ids": [1, 2], "vals": {"a": 1}}, True, Excess("values", 2, 1)),
+            ({"ids": [1], "vals": {"a": 1}}, True, None),
+            ({"ids": 7, "vals": {"a": 1}}, True, None),
+            ({"ids": [1, 2]}, False, None),
+        ):
+            with self.subTest(arguments=arguments, writes=writes):
+                self.assertEqual(shape.exceeded(arguments, None, False, writes), expected)
+
+    def test_an_excess_says_which_size_and_what_it_may_be(self):
+        for excess, told in (
+            (Excess("rows", 4, 3), "rows: 4, at most 3"),
+            (Shape(limit=10).exceeded({}, None, True), "limit: unlimited, at most 10"),
+            (Shape(body=10).exceeded({}, float("inf"), False), "body: unlimited, at most 10"),
+        ):
+            self.assertEqual(str(excess), told)
+
+    def test_every_size_has_a_name(self):
+        self.assertEqual(set(KINDS), {field.name for field in fields(Shape)})
 
     def test_an_answer_is_as_long_as_its_rows(self):
-        for limits, rows, expected in (({}, 10**6, False), ({"rows": 2}, 2, False), ({"rows": 2}, 3, True)):
+        for limits, rows, expected in (({}, 10**6, None), ({"rows": 2}, 2, None), ({"rows": 2}, 3, "rows")):
             with self.subTest(limits=limits, rows=rows):
-                self.assertEqual(Shape(**limits).is_answer_too_large(rows), expected)
+                excess = Shape(**limits).exceeded_by_answer(rows)
+                self.assertEqual(excess and excess.kind, expected)
 
     def test_bottomless_nesting_is_measured_and_does_not_break(self):
         domain, levels = [], {}
         for _ in range(5000):
             domain, levels = [["a", "any", domain]], {"a": {"fields": levels}}
-        self.assertEqual(Shape(depth=100).exceeded({"domain": domain}, 0, False), "depth")
-        self.assertEqual(Shape(levels=100).exceeded({"specification": levels}, 0, False), "levels")
+        self.assertEqual(Shape(depth=100).exceeded({"domain": domain}, 0, False).kind, "depth")
+        self.assertEqual(Shape(levels=100).exceeded({"specification": levels}, 0, False).kind, "levels")

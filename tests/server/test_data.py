@@ -212,6 +212,17 @@ def test_records_inside_the_domain_are(door, world, call, planted):
 
 
 @every_door
+def test_records_inside_are_found_by_the_name_that_is_shown_all_the_same(door, world, call, planted):
+    given = ("read", {"domain": "[('color', '=', 7)]", "given_fields": "display_name"})
+    caller, execute = call(world.key(scope={"res.partner": given})), EXECUTE[door]
+    found = value(world, execute(caller, "res.partner", "name_search", name=planted["inside"]["name"]))
+    assert [planted["inside"]["id"], planted["inside"]["name"]] in [[*row] for row in found]
+    assert not value(world, execute(caller, "res.partner", "name_search", name=planted["outside"]["name"] + "x"))
+    found = value(world, execute(caller, "res.partner", "name_search", name=planted["outside"]["name"]))
+    assert planted["outside"]["id"] not in [row[0] for row in found]
+
+
+@every_door
 def test_records_outside_the_domain_are_not_changed(door, world, call, planted):
     caller, outside, inside = call(world.key(scope={"res.partner": SEVEN})), planted["outside"], planted["inside"]
     execute = EXECUTE[door]
@@ -274,6 +285,66 @@ def test_relational_commands_need_their_own_grant(door, world, call, planted):
     assert world.value(count, inside) == before
     assert EXECUTE[door](both, "res.partner", "write", [inside], vals=vals).refusal is None
     assert world.value(count, inside) == before + 1
+
+
+@every_door
+def test_a_listed_field_rule_is_about_writing_and_lets_odoo_fill_in_the_rest(door, world, call, planted):
+    """`active` is shown because each search asks for it; that is no leave to archive."""
+    only = ("read write create", {"write_mode": "only", "write_fields": "name, child_ids"})
+    caller, execute, inside = call(world.key(scope={"res.partner": only})), EXECUTE[door], planted["inside"]["id"]
+    [made] = value(world, execute(caller, "res.partner", "create", vals_list=[{"name": "Only a name"}]))
+    assert value(world, execute(caller, "res.partner", "write", [made], vals={"name": "Another"}))
+    for answer, field in (
+        (execute(caller, "res.partner", "write", [inside], vals={"active": False}), "active"),
+        (execute(caller, "res.partner", "action_archive", [inside]), "active"),
+        (execute(caller, "res.partner", "create", vals_list=[{"name": "x", "active": False}]), "active"),
+        (execute(caller, "res.partner", "create", vals_list=[{"name": "x"}],
+                 context={"default_active": False}), "active"),
+        (execute(caller, "res.partner", "create", vals_list=[{"name": "x"}], context={"default_ref": "x"}), "ref"),
+        (execute(caller, "res.partner", "create", vals_list=[{"name": "x"}],
+                 context={"default_child_ids": [[0, 0, {"name": "y", "ref": "x"}]]}), "ref"),
+        (execute(caller, "res.partner", "write", [made], vals={"child_ids": [[0, 0, {"name": "y"}]]}), "parent_id"),
+        (execute(caller, "res.partner", "name_create", name="Ada <ada@example.com>"), "email"),
+    ):
+        entry = world.entry(answer)
+        assert (entry["reason"], entry["error_message"]) == ("scope.field_hidden", f"res.partner.{field}: write")
+    assert world.value("SELECT active FROM res_partner WHERE id = %s", inside)
+
+
+@every_door
+def test_record_outside_is_a_refusal_that_names_the_policy(door, world, call, planted):
+    execute, outside = EXECUTE[door], planted["outside"]["id"]
+    key = world.key(scope={"res.partner": SEVEN})
+    for method, ids, arguments, place in (
+        ("read", [outside], {"fields": ["name"]}, "res.partner: read"),
+        ("web_read", [outside], {"specification": {"name": {}}}, "res.partner: read"),
+        ("create", None, {"vals_list": [{"name": "Elsewhere", "color": 3}]}, "res.partner: create"),
+        ("write", [outside], {"vals": {"comment": "x"}}, "res.partner"),
+    ):
+        answer = execute(call(key), "res.partner", method, ids, **arguments)
+        assert answer.sentence == "The scope of this credential does not cover this call.", answer.body[:300]
+        entry = world.entry(answer)
+        assert (entry["outcome"], entry["reason"], entry["error_message"]) == ("refused", "scope.record_hidden", place)
+        assert entry["refusing_policy"].startswith("Policy ")
+        if door == "json2":
+            assert (answer.status, json.loads(answer.body)["error"]) == (403, "insufficient_scope")
+    assert not world.partners("Elsewhere")
+
+
+@every_door
+def test_what_odoo_itself_does_not_show_is_told_in_odoos_words(door, world, call, planted):
+    """Else a scope would tell which records there are."""
+    execute, outside = EXECUTE[door], planted["outside"]["id"]
+    model = world.value("SELECT id FROM ir_model WHERE model = 'res.partner'")
+    [rule] = world.web.call("ir.rule", "create", [
+        {"name": "not this one", "model_id": model, "domain_force": f"[('id', '!=', {outside})]"}])
+    try:
+        answers = [execute(call(world.key(**sections)), "res.partner", "read", [outside], fields=["name"])
+                   for sections in ({"scope": {"res.partner": SEVEN}}, {})]
+        assert answers[0].sentence == answers[1].sentence
+        assert world.entry(answers[0])["outcome"] == "failed"
+    finally:
+        world.web.call("ir.rule", "unlink", [rule])
 
 
 # ------------------------------------------------------------------------------ masks
@@ -340,10 +411,12 @@ def test_key_acts_in_its_companies_alone(door, world, call):
     try:
         found = execute(caller, "res.partner", "search", domain=[["id", "in", [ours, theirs]]]).value
         assert found == [theirs]
-        assert execute(caller, "res.partner", "read", [ours], fields=["name"]).refusal
+        answer = execute(caller, "res.partner", "read", [ours], fields=["name"])
+        assert world.entry(answer)["reason"] == "scope.record_hidden", answer.body[:300]
         asked = execute(caller, "res.partner", "search", domain=[["id", "in", [ours, theirs]]],
                         context={"allowed_company_ids": [main, other]})
-        assert asked.refusal or asked.value == [theirs]
+        entry = world.entry(asked)
+        assert (entry["reason"], entry["error_message"]) == ("scope.record_hidden", "res.company: read")
         assert execute(caller, "res.partner", "create", vals_list=[{"name": "x", "company_id": main}]).refusal
         everywhere = {"allowed_company_ids": [main, other]}
         free = value(world, execute(call(world.key()), "res.partner", "search",
@@ -354,21 +427,29 @@ def test_key_acts_in_its_companies_alone(door, world, call):
 
 
 @every_door
-@pytest.mark.parametrize(("sections", "method", "ids", "arguments"), [
-    ({"max_ids": 2}, "read", [1, 2, 3], {"fields": ["name"]}),
-    ({"max_limit": 10}, "search_read", None, {"domain": [], "fields": ["name"]}),
-    ({"max_limit": 10}, "search", None, {"domain": [], "limit": 11}),
-    ({"max_leaves": 2}, "search_count", None, {"domain": [["id", ">", 1], ["id", ">", 2], ["id", ">", 3]]}),
+@pytest.mark.parametrize(("sections", "method", "ids", "arguments", "kind"), [
+    ({"max_ids": 2}, "read", [1, 2, 3], {"fields": ["name"]}, "ids: 3"),
+    ({"max_limit": 10}, "search_read", None, {"domain": [], "fields": ["name"]}, "limit: unlimited"),
+    ({"max_limit": 10}, "search", None, {"domain": [], "limit": 11}, "limit: 11"),
+    ({"max_leaves": 2}, "search_count", None, {
+        "domain": [["id", ">", 1], ["id", ">", 2], ["id", ">", 3]]}, "leaves: 3"),
     ({"max_depth": 3}, "search_count", None, {
-        "domain": [["parent_id", "any", [["parent_id", "any", [["parent_id", "any", []]]]]]]}),
-    ({"max_levels": 1}, "web_read", [1], {"specification": {"parent_id": {"fields": {"name": {}}}}}),
-    ({"max_body_kib": 1}, "search_count", None, {"domain": [["name", "=", "x" * 2000]]}),
-    ({"max_values": 1}, "create", None, {"vals_list": [{"name": "Too"}, {"name": "Many"}]}),
+        "domain": [["parent_id", "any", [["parent_id", "any", [["parent_id", "any", []]]]]]]}, "depth: 4"),
+    ({"max_levels": 1}, "web_read", [1], {"specification": {"parent_id": {"fields": {"name": {}}}}}, "levels: 2"),
+    ({"max_body_kib": 1}, "search_count", None, {"domain": [["name", "=", "x" * 2000]]}, "body: "),
+    ({"max_values": 1}, "create", None, {"vals_list": [{"name": "Too"}, {"name": "Many"}]}, "values: 2"),
+    ({"max_values": 1}, "write", [1, 2], {"vals": {"comment": "x"}}, "values: 2"),
+    ({"max_values": 1}, "action_archive", [1, 2], {}, "values: 2"),
 ], ids=lambda value: next(iter(value)) if isinstance(value, dict) and len(value) == 1 else None)
-def test_calls_that_are_too_large_are_refused_before_they_run(door, world, call, sections, method, ids, arguments):
+def test_calls_that_are_too_large_are_refused_before_they_run(
+    door, world, call, sections, method, ids, arguments, kind
+):
     answer = EXECUTE[door](call(world.key(**sections)), "res.partner", method, ids, **json.loads(json.dumps(arguments)))
-    assert answer.sentence == "The call is larger than its policy allows.", answer.body[:300]
-    assert world.entry(answer)["reason"] == "shape.too_large"
+    assert answer.sentence.startswith("The call is larger than its policy allows. ("), answer.body[:300]
+    assert f", at most {1024 if 'max_body_kib' in sections else max(sections.values())})" in answer.sentence
+    entry = world.entry(answer)
+    assert entry["reason"] == "shape.too_large"
+    assert entry["error_message"].startswith(kind)
     if door == "json2":
         assert answer.status == 422
 
@@ -392,8 +473,11 @@ def test_calls_within_the_sizes_pass(door, world, call):
 ])
 def test_an_answer_with_too_many_records_is_refused_and_undone(door, world, call, method, arguments):
     answer = EXECUTE[door](call(world.key(max_rows=3)), "res.partner", method, None, **arguments)
-    assert answer.sentence == "The call is larger than its policy allows.", answer.body[:300]
-    assert world.entry(answer)["reason"] == "shape.too_large"
+    told = "The call is larger than its policy allows. (records returned: "
+    assert answer.sentence.startswith(told), answer.body[:300]
+    assert answer.sentence.endswith(", at most 3)")
+    entry = world.entry(answer)
+    assert (entry["reason"], entry["error_message"][:5]) == ("shape.too_large", "rows:")
     assert not world.rows("SELECT id FROM res_partner WHERE ref = 'returned'")
 
 
@@ -472,8 +556,10 @@ def test_key_asks_what_applies_to_it(world, call):
     told = json.loads(answer.body)
     assert (told["kind"], told["owner"]["login"], told["peer"]) == ("key", USER, "127.0.0.1")
     sections = {row["section"]: row["values"] for row in told["restrictions"]}
-    assert sections["scope"] == ["res.partner: read; reads all but phone; [('color', '=', 7)]"]
+    line = "res.partner: read; reads all but phone; [('color', '=', 7)]; hides what gives the rest away"
+    assert sections["scope"] == [line]
     assert sections["shape"] == ["limit 10"]
+    assert any("Records searched: 10" in text for text in told["text"])
     assert "read_only" in sections
     assert any(text.startswith("Read only") for text in told["text"])
     assert world.entry(answer)["outcome"] == "allowed"

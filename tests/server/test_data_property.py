@@ -59,7 +59,10 @@ def scopes(world, family, call):
             fields = {"read_mode": "only", "read_fields": " ".join(sorted({*FIELDS, *RELATIONS, "color"} - hidden))}
         else:
             fields = {"read_mode": "except", "read_fields": " ".join(sorted(hidden))} if hidden else {}
-        masks = [(0, 0, {"name": name, "masker": drawn.choice(MASKERS)}) for name in sorted(masked)]
+        masks = [
+            (0, 0, {"name": name, "masker": "hash" if name == "comment" else drawn.choice(MASKERS)})
+            for name in sorted(masked)
+        ]
         line = {**fields, "mask_ids": masks, "domain": "[('color', '=', 7)]" if bound else "[]"}
         scope = {"res.partner": ("read", line)}
         if drawn.random() < 0.5:

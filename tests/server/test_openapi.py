@@ -23,7 +23,8 @@ def document(caller, path="/api_guard/v1/openapi.json"):
 def shop(world):
     """A key that reads and writes partners, without phones, and runs one method."""
     return world.key(scope={
-        "res.partner": ("read write message_post", {"mask_ids": [(0, 0, {"name": "email", "masker": "email"})],
+        "res.partner": ("read write message_post", {"mask_ids": [(0, 0, {"name": "email", "masker": "email"}),
+                                                                 (0, 0, {"name": "color", "masker": "hash"})],
                                                     **LINE[1]}),
         "res.country": "read",
     }, max_limit=50, max_ids=20)
@@ -40,6 +41,7 @@ def test_document_holds_what_the_scope_covers_and_nothing_else(shop, call):
     shown = told["components"]["schemas"]["res.partner.read"]["properties"]
     assert {"id", "name", "email", "country_id"} <= set(shown)
     assert not {"phone", "phone_sanitized"} & set(shown)
+    assert {"type": "string"} in shown["color"]["oneOf"], "masked: no number any more"
     body = told["paths"]["/json/2/res.partner/search_read"]["post"]["requestBody"]["content"]["application/json"]
     assert body["schema"]["properties"]["limit"]["maximum"] == 50
     assert "limit" in body["schema"]["required"]

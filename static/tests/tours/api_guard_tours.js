@@ -30,12 +30,17 @@ const policy = [
     },
     {
         content: "It covers contacts; reading is ticked by default",
-        trigger: ".modal [name=line_ids] .o_selected_row [name=model_pattern] input",
+        trigger: ".modal div[name=model_pattern] input",
         run: "edit res.partner",
     },
     {
+        content: "Take the line",
+        trigger: ".modal:has(div[name=model_pattern]) .o_form_button_save",
+        run: "click",
+    },
+    {
         content: "Save the scope",
-        trigger: ".modal .o_form_button_save",
+        trigger: "body:not(:has(.modal div[name=model_pattern])) .modal .o_form_button_save",
         run: "click",
     },
     {
