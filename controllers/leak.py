@@ -10,7 +10,7 @@ from ..core.leak import read_report
 from ..core.verdict import Reason
 from ..seams.exchange import guarded
 
-_MAX_BODY = 64 * 1024  # bytes; a hundred keys are less than 5 kB
+_MAX_BODY = 64 * 1024  # bytes; twenty keys are less than 1 kB
 
 
 class Leak(http.Controller):
@@ -37,7 +37,7 @@ class Leak(http.Controller):
         return request.make_json_response(body, status=202)
 
 
-_USAGE = 'Send {"secret": "…"} or {"secrets": ["…", …]} as JSON, with at most 100 texts.'
+_USAGE = 'Send {"secret": "…"} or {"secrets": ["…", …]} as JSON, with at most 20 texts.'
 
 
 def _answer(exchange, status, code, sentence, headers=None):

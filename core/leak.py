@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from .secret import is_well_formed
+from .secret import is_well_formed, split_code
 
-MAX_REPORTED = 100  # secrets in one report
+MAX_REPORTED = 20  # secrets in one report
 
 #: What a database may look for before it hands a text over; it finds more than `keys_in` does.
 ROUGH_PATTERN = "ag_[0-9A-Za-z]{36}|[0-9a-f]{40}"
@@ -48,7 +48,12 @@ def read_report(report: object) -> tuple[str, ...]:
         raise ValueError("not a list of the right length")
     if not all(isinstance(secret, str) for secret in secrets):
         raise ValueError("not texts")
-    return tuple(dict.fromkeys(secrets))
+    return tuple(dict.fromkeys(map(_bare, secrets)))
+
+
+def _bare(text: str) -> str:
+    """The key alone: without white space around it, and without the code of a second factor behind it."""
+    return split_code(text.strip())[0]
 
 
 def fingerprint(secret: str, key: str) -> str:

@@ -303,16 +303,34 @@ class ApiCredential(models.Model):
         self._suspend_for("manager")
 
     def _suspend_for(self, suspension):
-        self.filtered(lambda credential: credential.state == "active").sudo().write(
+        """Suspend these keys, and the successors that whoever holds them has made with them."""
+        keys = self | self._successors(by_hand=suspension == "pasted")
+        keys.filtered(lambda credential: credential.state == "active").sudo().write(
             {"state": "suspended", "suspension": suspension}
         )
+
+    def _successors(self, by_hand):
+        """The keys that came of these ones before these retired. `by_hand`: those that a person made, too."""
+        found, line = self.browse(), self.sudo()
+        while line := line.filtered(lambda key: key.status != "retired"):
+            line = line.search([("predecessor_id", "in", line.ids), ("apikey_id", "!=", False)])
+            line = line.filtered(lambda key: by_hand or key.made_by_key)
+            found |= line.with_env(self.env)
+        return found
 
     def action_resume(self):
         """Let suspended keys work again; what was unused for too long has been used now, as it were."""
         self._check_manager()
-        self.filtered(lambda credential: credential.state == "suspended").sudo().write(
-            {"state": "active", "suspension": False, "resumed_at": fields.Datetime.now()}
-        )
+        for key in self.filtered(lambda credential: credential.state == "suspended").sudo():
+            approver = key.approved_by_id or self.env.user  # a manager who resumes a key accepts it
+            key.write(
+                {
+                    "state": "active",
+                    "suspension": False,
+                    "resumed_at": fields.Datetime.now(),
+                    "approved_by_id": approver.id,
+                }
+            )
 
     @check_identity
     def action_revoke(self):
@@ -322,7 +340,9 @@ class ApiCredential(models.Model):
         """Delete the keys; their companions stay and tell what became of them."""
         self._check_manager_or_owner()
         self.env["api.guard"]._require_configuration_right(self.env)
-        self.sudo().apikey_id.unlink()
+        # a successor that nobody has used yet is in the hands of whoever asked for it with this key
+        unused = self._successors(by_hand=False).filtered(lambda key: not key.sudo().predecessor_id.succeeded_at)
+        (self | unused).sudo().apikey_id.unlink()
         self.invalidate_recordset()
 
     def _check_manager(self):
@@ -332,7 +352,8 @@ class ApiCredential(models.Model):
     def _check_manager_or_owner(self):
         if self.env.su or self.env.user.has_group("api_guard.group_manager"):
             return
-        if self.user_id != self.env.user:
+        makes_bots_keys = self.env.user.has_group("api_guard.group_provisioner")
+        if any(owner != self.env.user and not (owner.api_only and makes_bots_keys) for owner in self.sudo().user_id):
             raise AccessError(self.env._("You can only do this with keys of your own."))
 
     def _check_may_hold_secret(self):
@@ -349,6 +370,16 @@ class ApiCredential(models.Model):
                 )
             )
         self._check_no_escalation(bot)
+        self._check_no_wider_than_own()
+
+    def _check_no_wider_than_own(self):
+        """Refuse a provisioner who would come to hold a key that is not within what they may make themselves."""
+        own, policy = self.env.user.sudo().api_policy_id, self.sudo().policy_id
+        may_choose = self.env["res.users.apikeys.description"]._may_choose
+        if (own and own not in self._governing()) or (policy and not may_choose(policy)):
+            raise AccessError(
+                self.env._("This key is not within your own policy. Ask a manager of API Guard to rotate it.")
+            )
 
     @api.model
     def _check_no_escalation(self, bot):
@@ -425,12 +456,20 @@ class ApiCredential(models.Model):
 
     @classmethod
     def _suspend_leaked(cls, cr, credential_id):
-        """Suspend a key that somebody outside has; whether it would open anything, now or when it is resumed."""
+        """Suspend a key that somebody outside has; whether it would open anything, now or when it is resumed.
+
+        And what came of it, as long as it had not retired: whoever has it could have rotated it.
+        """
         cr.execute(
-            """UPDATE api_credential c SET state = 'suspended', suspension = 'leaked'
-                 FROM res_users_apikeys k
-                WHERE c.id = %s AND k.id = c.apikey_id
-                  AND (k.expiration_date IS NULL OR k.expiration_date > now() AT TIME ZONE 'utc')
+            """WITH RECURSIVE line AS (
+                   SELECT c.id, c.retires_at FROM api_credential c JOIN res_users_apikeys k ON k.id = c.apikey_id
+                    WHERE c.id = %s
+                      AND (k.expiration_date IS NULL OR k.expiration_date > now() AT TIME ZONE 'utc')
+                    UNION
+                   SELECT heir.id, heir.retires_at FROM api_credential heir JOIN line ON heir.predecessor_id = line.id
+                    WHERE line.retires_at IS NULL OR line.retires_at > now() AT TIME ZONE 'utc')
+               UPDATE api_credential c SET state = 'suspended', suspension = 'leaked'
+                 FROM line WHERE c.id = line.id AND c.apikey_id IS NOT NULL
             RETURNING c.id""",
             [credential_id],
         )

@@ -14,6 +14,7 @@ from ..core.lifetime import due_reminder
 
 _BATCH = 100
 _TODO = "mail.mail_activity_data_todo"
+_PARAGRAPH = Markup("<p>%s</p>")  # escapes what somebody named a key
 
 
 class ApiCredential(models.Model):
@@ -52,7 +53,7 @@ class ApiCredential(models.Model):
         )
         for approver in approvers[:1]:  # an activity tells its assignee by mail as well
             summary = self.env._("Approve or reject this API key")
-            self.activity_schedule(_TODO, user_id=approver.id, summary=summary, note=sentence)
+            self.activity_schedule(_TODO, user_id=approver.id, summary=summary, note=_PARAGRAPH % sentence)
         self._tell(approvers[1:], self.env._("The API key “%(key)s” waits for approval", key=self.name), sentence)
 
     @api.model
@@ -182,8 +183,9 @@ class ApiCredential(models.Model):
         self.ensure_one()
         if not users:
             return
-        body = Markup("<p>%s</p>") % sentence
-        self.sudo().message_notify(partner_ids=users.sudo().partner_id.ids, subject=subject, body=body)
+        self.sudo().message_notify(
+            partner_ids=users.sudo().partner_id.ids, subject=subject, body=_PARAGRAPH % sentence
+        )
 
     # --------------------------------------------------------------- for many
 

@@ -8,6 +8,7 @@ predecessor's own and from a nonce that is kept no longer than this takes.
 """
 
 import os
+from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.addons.base.models.res_users import check_identity
@@ -35,6 +36,7 @@ class ApiCredential(models.Model):
     )
     successor_id = fields.Many2one("api.credential", string="Replaced by", readonly=True, ondelete="restrict")
     succeeded_at = fields.Datetime("Successor first used", readonly=True)
+    made_by_key = fields.Boolean("Made by its predecessor itself", readonly=True)
     retires_at = fields.Datetime("Retires", readonly=True, help="From then on its successor alone is accepted.")
     grace_seconds = fields.Integer(readonly=True)
     rotate_by = fields.Datetime(
@@ -132,15 +134,24 @@ class ApiCredential(models.Model):
                     "“%(key)s” is not active: nothing is left of it that a rotation could hand on.", key=self.name
                 )
             )
+        if presented and self.succeeded_at:
+            raise UserError(
+                self.env._(
+                    "“%(key)s” was replaced, and its successor was revoked: only a person can replace it once more.",
+                    key=self.name,
+                )
+            )
         nonce = os.urandom(_NONCE_BYTES)
         secret, successor = self._make_successor(derive_secret(presented, nonce) if presented else None)
+        former = self.successor_id
         self._set_raw(
             successor_id=successor.id,
             rotation_nonce=nonce if presented else None,
             grace_seconds=round(self._grace_hours() * 3600),
-            retires_at=retires_at,
-            succeeded_at=None,
+            retires_at=min(filter(None, (self.retires_at, retires_at)), default=None),  # what was settled stays
         )
+        if former.child_ids:  # what a revoked successor had taken over
+            former.child_ids._set_raw(parent_id=successor.id)
         self._after_rotation(successor)
         return secret, successor
 
@@ -169,6 +180,7 @@ class ApiCredential(models.Model):
             parent_id=self.parent_id.id,
             provisioned_by_id=self.provisioned_by_id.id,
             predecessor_id=self.id,
+            made_by_key=secret is not None,
             lineage_id=self.lineage_id or self.id,
         )
         return told, successor.with_env(self.env)
@@ -176,14 +188,14 @@ class ApiCredential(models.Model):
     def _successor_expiration(self, by_key):
         """When the successor expires: after as long a life as its predecessor's.
 
-        A key that rotates itself would so outlive the date that a person has set for it, if no policy
-        asks for rotations: then the date stays.
+        A key that rotates itself would so outlive the date that a person has set for it, or the age that
+        a policy allows, if no policy asks for rotations: then those stay.
         """
-        if not self.expires_at:
-            return None
-        if by_key and not any(policy.rotation for policy in self._policies()):
-            return self.expires_at
-        return fields.Datetime.now() + (self.expires_at - self.key_created_at)
+        policies = self._policies()
+        if by_key and not any(policy.rotation for policy in policies):
+            ages = [self.key_created_at + timedelta(days=p.max_age_days) for p in policies if p.max_age_days]
+            return min([*ages, *filter(None, [self.expires_at])], default=None)
+        return self.expires_at and fields.Datetime.now() + (self.expires_at - self.key_created_at)
 
     def _grace_hours(self):
         """The shortest grace that the policies of this key allow."""
@@ -218,7 +230,8 @@ class ApiCredential(models.Model):
         """A key was used that its successor has replaced: somebody kept it. Tell, and suspend its line if so wished."""
         identity = exchange.identity
         cr.execute(
-            "SELECT 1 FROM api_policy WHERE id::text = ANY(%s) AND on_retired_use = 'suspend' LIMIT 1",
+            "SELECT 1 FROM api_policy"
+            " WHERE id::text = ANY(%s) AND on_retired_use = 'suspend' AND mode = 'enforce' LIMIT 1",
             [list(identity.policy_ids)],
         )
         suspends = cr.fetchone() is not None

@@ -131,6 +131,7 @@ class ApiData(models.AbstractModel):
         exchange.scoped = any(policy.scopes is not None and policy.enforced for policy in policies)
         exchange.closures = closures(exchange.registry, restrict) if restrict else ()
         exchange.barred, exchange.opened = ({}, {}), set()
+        exchange.asks_codes = any(policy.second_factor for policy in policies)
         reads_only = any(policy.read_only and policy.enforced for policy in policies)
         exchange.read_only = reads_only and exchange.call.target.operations != OWN
         sets = [policy.companies for policy in restrict if policy.companies is not None]

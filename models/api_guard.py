@@ -33,7 +33,7 @@ from ..core.decide import decide, decide_active, decide_answer
 from ..core.markup import is_active
 from ..core.network import parse_network
 from ..core.operation import OWN, OWN_METHODS, operations_of
-from ..core.policy import Detail, least_detail
+from ..core.policy import Detail, Policy, least_detail
 from ..core.recovery import read_recovery
 from ..core.redact import redact
 from ..core.secret import split_code
@@ -264,6 +264,17 @@ class ApiGuard(models.AbstractModel):
             return decide(replace(call, proven=True), policies)
         deny = replace(missing, reason=refusal)
         return deny if missing is verdict else Allow(deny)
+
+    @classmethod
+    def _judge_factor(cls, exchange, model, operation):
+        """The refusal of what a running method changes on its way where a policy asks a code for that, or None."""
+        place = (model, operation, Reason.CODE_REQUIRED)
+        if place not in exchange.nested:
+            target = Target(model, "", frozenset({operation}))
+            asking = [Policy(p.name, p.enforced, second_factor=p.second_factor) for p in exchange.identity.policies]
+            verdict = cls._decide(exchange, replace(exchange.call, target=target, arguments=None), asking)
+            exchange.nested[place] = verdict if isinstance(verdict, Deny) else None
+        return exchange.nested[place]
 
     @classmethod
     def _prove(cls, exchange):

@@ -209,7 +209,7 @@ class ApiReason(models.AbstractModel):
                 self.env._("Too many reports"),
                 self.env._(
                     "More leaked keys were reported from this address than are taken in an hour. Let the scanner "
-                    "report up to a hundred keys at once."
+                    "report up to twenty keys at once."
                 ),
             ),
             Reason.CODE_REQUIRED: (

@@ -40,6 +40,10 @@ class Base(models.AbstractModel):
             guard = self.env["api.guard"]
             if deny := guard._judge_nested(exchange, self._name, Operation(operation)):
                 return self, partial(guard._refused_inside, exchange, deny, f"{self._name}: {operation}")
+        if exchange is not None and exchange.asks_codes and operation != "read" and not self.env.su:
+            if deny := self.env["api.guard"]._judge_factor(exchange, self._name, Operation(operation)):
+                refusal = partial(self.env["api.guard"]._refused_inside, exchange, deny, f"{self._name}: {operation}")
+                return self, refusal
         return super()._check_access(operation)
 
     # rests on odoo/orm/models.py, _has_field_access: asked for reading, domains, order, grouping, export, fields_get

@@ -12,7 +12,8 @@ class IrConfigParameter(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        if any(str(vals.get("key", "")).startswith(PREFIX) for vals in vals_list):
+        default = self.env.context.get("default_key")
+        if any(str(vals.get("key", default)).startswith(PREFIX) for vals in vals_list):
             self.env["api.guard"]._require_configuration_right(self.env)
         return super().create(vals_list)
 

@@ -134,6 +134,8 @@ def _target(exchange, endpoint):
         model = params.get("model_name")
         # the list of all models is narrowed to what the caller may call: nobody is barred from that
         return Target(str(model), "docs", _READ) if model else Target("ir.model", "docs", OWN)
+    if (named := endpoint.routing.get("api_guard_target")) is not None:
+        return target_of(request.registry, *named)
     if endpoint.func.__module__.startswith("odoo.addons.api_guard."):
         return Target(request.httprequest.path, endpoint.func.__name__, OWN)
     return Target(request.httprequest.path, endpoint.func.__name__, _EXECUTE)

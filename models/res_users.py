@@ -52,6 +52,19 @@ class ResUsers(models.Model):
     def _get_session_token_fields(self):
         return super()._get_session_token_fields() | {"api_only"}
 
+    # rests on odoo/addons/base/models/res_users.py, _session_token_get_values: no session of a bot ever verifies, by
+    # whatever it was opened. Addons that are loaded later (auth_oauth) may pass by `_check_credentials` below
+    def _session_token_get_values(self):
+        values = super()._session_token_get_values()
+        return False if values and dict(values).get("api_only") else values
+
+    # rests on odoo/addons/base/models/res_users.py, _login: every way of logging in leads through it
+    def _login(self, credential, user_agent_env):
+        told = super()._login(credential, user_agent_env)
+        if self.browse(told["uid"]).sudo().api_only:
+            raise AccessDenied()
+        return told
+
     # rests on odoo/addons/base/models/res_users.py, _set_encrypted_password: all ways of setting one end there
     def _set_encrypted_password(self, uid, pw):
         if self.browse(uid).sudo().api_only:
@@ -138,7 +151,8 @@ class ResUsers(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        self._require_scope(Operation.CREATE, *vals_list)
+        defaults = {key.removeprefix("default_"): value for key, value in self.env.context.items()}
+        self._require_scope(Operation.CREATE, *vals_list, defaults)
         return super().create(vals_list)
 
     # rests on odoo/addons/base/models/res_users.py, write: turns to sudo for what users may change of themselves,

@@ -49,6 +49,9 @@ class ResUsersApikeys(models.Model):
             return super()._generate(scope, name, expiration_date)
         parent_id = self.env["api.guard"]._minting_credential(self.env)
         policy_id = self.env.context.get("api_guard_policy_id")
+        # once more: the mail plugin's keys are made without asking `make_key`
+        policy = self.env["api.policy"].sudo().browse(policy_id or []).exists()
+        self.env["res.users.apikeys.description"]._require_two_factor(policy)
         secret, companion = self._make(scope, name, expiration_date, policy_id=policy_id, parent_id=parent_id)
         companion._require_approval(self.env.user)
         return secret

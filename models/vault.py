@@ -52,9 +52,9 @@ def path():
 
 def source():
     """Where the key comes from: "option", "environment" or "file"."""
-    if config.get(OPTION):
+    if config.get(OPTION) is not None:
         return "option"
-    return "environment" if os.environ.get(VARIABLE) else "file"
+    return "environment" if VARIABLE in os.environ else "file"
 
 
 def keys(create=False):
@@ -62,7 +62,8 @@ def keys(create=False):
 
     Raises VaultUnreadable.
     """
-    text = config.get(OPTION) or os.environ.get(VARIABLE) or _read(create)
+    place = source()
+    text = config[OPTION] if place == "option" else os.environ[VARIABLE] if place == "environment" else _read(create)
     try:
         return sealing.parse_keys(text)
     except ValueError:

@@ -71,6 +71,7 @@ class Exchange:
         "answered",
         "arguments",
         "asked",
+        "asks_codes",
         "barred",
         "bytes",
         "call",
@@ -150,6 +151,7 @@ class Exchange:
         self.companies = None  # ids of those it may act in; None: all of its user's
         self.place = None  # what a refused method met: "res.partner.phone", "res.country: read"
         self.nested = {}  # (model, operation) → refusal or None, judged once
+        self.asks_codes = False  # a policy asks a code for what it changes
         self.read_only = False  # PostgreSQL refuses to write
         self.verdict = None
         self.route_target = None  # the route that is running without having asked for a key

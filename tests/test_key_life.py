@@ -1,6 +1,7 @@
 """What becomes of a key: approval, reminders, disuse, bots, many at once, and copies of the database."""
 
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessDenied, AccessError, UserError, ValidationError
@@ -70,6 +71,10 @@ class TestApproval(LifeCase):
         self.assertIs(self._identify(secret).credential.state, State.ACTIVE)
         self.assertEqual((key.approved_by_id, len(key.activity_ids)), (self.manager, 0))
         self.assertEqual(self._told(self.owner, since), ["Your API key “a key” was approved"])
+
+    def test_what_a_key_is_called_is_no_html(self):
+        _secret, key = self._key(self._policy(needs_approval=True), name="<a href='https://evil.example'>Approve</a>")
+        self.assertNotIn("<a", key.activity_ids.note)
 
     def test_a_rejected_key_is_revoked(self):
         secret, key = self._key(self._policy(needs_approval=True))
@@ -243,6 +248,100 @@ class TestRotation(LifeCase):
             policy.unlink()
 
 
+    def test_what_a_stolen_key_has_made_is_suspended_with_it(self):
+        for by_hand, suspension, states in (
+            (False, "manager", ["suspended", "suspended"]),
+            (True, "manager", ["suspended", "active"]),
+            (True, "pasted", ["suspended", "suspended"]),
+        ):
+            secret, key = self._key()
+            _secret, heir = key._rotate(presented=None if by_hand else secret)
+            key.with_user(self.manager).sudo()._suspend_for(suspension)
+            self.assertEqual([member.state for member in key | heir], states)
+
+    def test_a_retired_keys_successor_is_not_suspended_for_it(self):
+        secret, key = self._key()
+        _secret, heir = key._rotate(presented=secret, retires_at=NOW - DAY)
+        key._suspend_for("pasted")
+        self.assertEqual(heir.state, "active")
+        self.env["api.credential"]._suspend_leaked(self.env.cr, key.id)
+        self.env.invalidate_all()
+        self.assertEqual(heir.state, "active")
+
+    def test_a_revoked_key_takes_along_what_it_made_and_nobody_used(self):
+        for by_hand, state in ((False, "revoked"), (True, "active")):
+            secret, key = self._key()
+            _secret, heir = key._rotate(presented=None if by_hand else secret)
+            key._revoke()
+            self.assertEqual(heir.state, state)
+
+    def test_an_end_that_was_settled_is_not_put_off(self):
+        _secret, key = self._key()
+        _secret, first = key._rotate(retires_at=NOW + DAY)
+        first._revoke()
+        key._rotate(retires_at=NOW + 2 * DAY)
+        self.assertEqual(key.retires_at, NOW + DAY)
+
+    def test_a_key_that_was_replaced_does_not_replace_itself_once_more(self):
+        secret, key = self._key()
+        _secret, first = key._rotate(presented=secret)
+        child = self._key()[1]
+        child._adopt(parent_id=key.id)
+        self.env["api.credential"]._write_succession(self.env.cr, key.id)
+        self.env.invalidate_all()
+        self.assertEqual(child.parent_id, first)
+        first._revoke()
+        with self.assertRaises(UserError):
+            key._rotate(presented=secret)
+        _secret, second = key._rotate()
+        self.assertEqual(child.parent_id, second)
+
+    def test_rotating_itself_a_key_outlives_no_greatest_age(self):
+        secret, key = self._key(self._policy(max_age_days=30), days=90)
+        _secret, heir = key._rotate(presented=secret)
+        self.assertEqual(heir.expires_at, key.key_created_at + 30 * DAY)
+
+    def test_owners_do_not_choose_a_longer_grace(self):
+        policy = self._policy(rotation_days=30, grace_hours=1)
+        for user in (self.owner, self.manager):
+            _secret, key = self._key(policy, user=user)
+            wizard = self.env["api.key.rotate"].with_user(user).create({"credential_id": key.id})
+            if user == self.manager:
+                wizard._check_chosen_end(NOW + DAY)
+                continue
+            with self.assertRaises(UserError):
+                wizard._check_chosen_end(NOW + DAY)
+
+
+@tagged("post_install", "-at_install")
+class TestWizards(LifeCase):
+    def test_every_wizard_belongs_to_who_opened_it(self):
+        """Odoo lets everybody with access to a wizard's model read and change everybody's."""
+        ours = [name for name, model in self.env.items() if name.startswith("api.") and model._transient]
+        self.assertGreaterEqual(len(ours), 6)
+        for name in ours:
+            rules = self.env["ir.rule"].search([("model_id.model", "=", name), ("groups", "=", False)])
+            self.assertIn("create_uid", "".join(rules.mapped("domain_force")), name)
+
+    def test_nobody_else_reads_a_drawn_secret(self):
+        _secret, key = self._key()
+        action = key.with_user(self.owner)._set_up_second_factor()
+        wizard = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertTrue(wizard.with_user(self.owner).secret)
+        for user in (self.provisioner, self.manager):
+            with self.assertRaises(AccessError):
+                wizard.with_user(user).read(["secret"])
+        with self.assertRaises(AccessError):
+            wizard.with_user(self.owner).read(["sealed"])
+
+    def test_a_rotation_is_of_a_key_that_one_may_rotate(self):
+        _secret, own = self._key()
+        _secret, other = self._key(user=self.manager)
+        wizard = self.env["api.key.rotate"].with_user(self.owner).create({"credential_id": own.id})
+        with self.assertRaises(AccessError):
+            wizard.credential_id = other
+
+
 @tagged("post_install", "-at_install")
 class TestBots(LifeCase):
     def test_a_bot_has_no_password_and_does_not_log_in(self):
@@ -259,9 +358,38 @@ class TestBots(LifeCase):
         self.assertEqual(self.env.cr.fetchone(), (None,))
 
     def test_whoever_becomes_a_bot_is_logged_out(self):
-        before = self.owner._compute_session_token("a session")
+        self.assertTrue(self.owner._compute_session_token("a session"))
         self.owner.api_only = True
-        self.assertNotEqual(self.owner._compute_session_token("a session"), before)
+        self.env.flush_all()
+        self.assertFalse(self.owner._compute_session_token("a session"))
+
+    def test_an_addon_that_checks_credentials_by_itself_lets_no_bot_in(self):
+        """As auth_oauth, which is loaded later and does not come by here."""
+        users = self.env.registry["res.users"]
+        accepted = {"uid": self.bot.id, "auth_method": "oauth", "mfa": "default"}
+        with patch.object(users, "_check_credentials", lambda *_: accepted), self.assertRaises(AccessDenied):
+            self.env["res.users"]._login({"type": "oauth_token", "login": "bot", "token": "x"}, {"interactive": True})
+
+    def test_a_provisioner_rotates_only_what_they_could_have_made(self):
+        own, hidden = self._policy("Own"), self._policy("Hidden")
+        _secret, wide = self._key(user=self.bot)
+        _secret, unoffered = self._key(hidden, user=self.bot)
+        wide.with_user(self.provisioner)._check_may_hold_secret()
+        with self.assertRaises(AccessError):
+            unoffered.with_user(self.provisioner)._check_may_hold_secret()
+        self.provisioner.sudo().api_policy_id = own
+        with self.assertRaises(AccessError):
+            wide.with_user(self.provisioner)._check_may_hold_secret()
+        wide._set_raw(bound_policy_id=own.id)
+        wide.with_user(self.provisioner)._check_may_hold_secret()
+
+    def test_a_provisioner_revokes_bots_keys(self):
+        _secret, key = self._key(user=self.bot)
+        _secret, other = self._key()
+        key.with_user(self.provisioner)._revoke()
+        self.assertEqual(key.state, "revoked")
+        with self.assertRaises(AccessError):
+            other.with_user(self.provisioner)._revoke()
 
     def _provision(self, user=None, **values):
         wizard = self.env["api.key.provision"].with_user(user or self.provisioner).create(

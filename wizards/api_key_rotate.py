@@ -1,6 +1,8 @@
 """Rotate a key by hand: make its successor, and show that one's secret once."""
 
-from odoo import fields, models
+from datetime import timedelta
+
+from odoo import api, fields, models
 from odoo.addons.base.models.res_users import check_identity
 from odoo.exceptions import UserError
 
@@ -19,6 +21,22 @@ class ApiKeyRotate(models.TransientModel):
     retires_at = fields.Datetime("Ends")
     grace_hours = fields.Float(compute="_compute_grace_hours")
 
+    # no constraint: those are checked with all rights
+    @api.model_create_multi
+    def create(self, vals_list):
+        wizards = super().create(vals_list)
+        wizards._check_keys()
+        return wizards
+
+    def write(self, vals):
+        done = super().write(vals)
+        self._check_keys()
+        return done
+
+    def _check_keys(self):
+        for wizard in self:
+            wizard.credential_id._check_may_hold_secret()
+
     def _compute_grace_hours(self):
         for wizard in self:
             wizard.grace_hours = wizard.credential_id._grace_hours()
@@ -30,8 +48,8 @@ class ApiKeyRotate(models.TransientModel):
         self.env["api.guard"]._require_configuration_right(self.env)
         key._check_may_hold_secret()
         retires_at = self.retires_at if self.ends == "at" else None
-        if self.ends == "at" and (not retires_at or retires_at < fields.Datetime.now()):
-            raise UserError(self.env._("Choose a time to come at which the old key ends."))
+        if self.ends == "at":
+            self._check_chosen_end(retires_at)
         secret, successor = key.sudo()._rotate(retires_at=retires_at)
         if secret is None:
             raise UserError(
@@ -41,5 +59,20 @@ class ApiKeyRotate(models.TransientModel):
                     key=key.name,
                 )
             )
+        if key.user_id != self.env.user:  # somebody else comes to hold a key of this owner
+            successor._require_approval(self.env.user)
         self.unlink()
         return self.env["res.users.apikeys"]._show(secret, successor)
+
+    def _check_chosen_end(self, retires_at):
+        if not retires_at or retires_at < fields.Datetime.now():
+            raise UserError(self.env._("Choose a time to come at which the old key ends."))
+        latest = fields.Datetime.now() + timedelta(hours=self.grace_hours)
+        if retires_at > latest and not self.env.user.has_group("api_guard.group_manager"):
+            raise UserError(
+                self.env._(
+                    "The policy lets the old key work for %(hours)s hours more at most. A manager of API Guard may "
+                    "choose a later time.",
+                    hours=self.grace_hours,
+                )
+            )

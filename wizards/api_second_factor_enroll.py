@@ -20,7 +20,7 @@ class ApiSecondFactorEnroll(models.TransientModel):
     _description = "Set up a second factor"
 
     credential_id = fields.Many2one("api.credential", required=True, readonly=True, ondelete="cascade")
-    sealed = fields.Char(required=True, readonly=True)
+    sealed = fields.Char(required=True, readonly=True, groups=fields.NO_ACCESS)
     secret = fields.Char(compute="_compute_secret")
     address = fields.Char(compute="_compute_secret")
     picture = fields.Binary("QR code", compute="_compute_secret")
@@ -32,7 +32,8 @@ class ApiSecondFactorEnroll(models.TransientModel):
         # a program with a key of the same user is not to learn it
         self.env["api.guard"]._require_configuration_right(self.env)
         for wizard in self:
-            wizard.secret = self.env["api.vault"]._open(PURPOSE, str(wizard._lineage_id()), wizard.sealed)
+            wizard.credential_id._check_may_set_up()
+            wizard.secret = self.env["api.vault"]._open(PURPOSE, str(wizard._lineage_id()), wizard.sudo().sealed)
             wizard.address = wizard._address()
             wizard.picture = _picture(wizard.address)
 

@@ -282,6 +282,10 @@ ROUTES = {
         "ir.config_parameter", "set_param", {"key": "api_guard.trusted_proxies", "value": False}),
     "setting created": lambda r: ("ir.config_parameter", "create", {"vals_list": [
         {"key": "api_guard.debug_errors", "value": "True"}]}),
+    "setting created by a default": lambda r: ("ir.config_parameter", "create", {
+        "vals_list": [{"value": "True"}], "context": {"default_key": "api_guard.debug_errors"}}),
+    "user made by a default": lambda r: ("res.users", "create", {
+        "vals_list": [{"name": "x", "login": "made-by-a-default"}], "context": {"default_api_only": True}}),
     "setting written": lambda r: (
         "ir.config_parameter", "write", {"ids": [r.parameter], "vals": {"value": "0.0.0.0/0"}}),
     "setting renamed": lambda r: ("ir.config_parameter", "write", {"ids": [r.parameter], "vals": {"key": "else"}}),

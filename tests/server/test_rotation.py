@@ -1,5 +1,6 @@
 """A key is replaced by its successor, on a real server: by itself, by two workers at once, and under load."""
 
+import json
 import os
 import stat
 import subprocess
@@ -247,3 +248,34 @@ def test_two_workers_through_a_whole_rotation(world, call):
                " AND id = (SELECT max(id) FROM api_credential WHERE successor_id IS NOT NULL)")
     late = [search(old, execute) for execute in (json2, xmlrpc_2) for _ in range(20)]
     assert all(answer.refusal for answer in late)
+
+
+def test_a_stolen_key_that_rotated_itself_is_ended_with_its_successor(world, call):
+    for end in (world.suspend, lambda key: send(world.web.url, "/api_guard/v1/leak", json.dumps(
+            {"secret": f" {key.secret}:123456 "}).encode(), {"X-Odoo-Database": world.name})):
+        key = world.key(rotation_days=30, grace_hours=1.0)
+        new = call(key).using(secret=rotate(call(key)).value["secret"])
+        assert search(new).status == 200
+        end(key)
+        assert search(call(key)).status == 401
+        assert search(new).status == 401
+        assert rotate(new).status == 401
+
+
+def test_a_code_is_asked_for_a_rotation_by_whatever_door(world, call):
+    scope = {"res.partner": "read"}
+    demanding = world.policy_values(scope={"api.key": "rotate"})["scope_ids"]
+    caller = call(world.key(scope=scope, second_factor_scope_ids=demanding))
+    for refused in (rotate(caller), json2(caller, "api.key", "rotate"), xmlrpc_2(caller, "api.key", "rotate")):
+        assert refused.sentence == "This call needs a second factor."
+
+
+def test_what_a_method_deletes_on_its_way_asks_for_a_code(world, call):
+    [partner] = world.web.call("res.partner", "create", [{"name": "With an activity"}])
+    world.web.call("res.partner", "activity_schedule", [partner], "mail.mail_activity_data_todo")
+    demanding = world.policy_values(scope={"mail.activity": "unlink"})["scope_ids"]
+    caller = call(world.key(uid=world.admin_uid, second_factor_scope_ids=demanding))
+    refused = json2(caller, "res.partner", "activity_unlink", [partner],
+                    act_type_xmlids=["mail.mail_activity_data_todo"], only_automated=False)
+    assert refused.sentence == "This call needs a second factor."
+    assert world.value("SELECT count(*) FROM mail_activity WHERE res_model = 'res.partner' AND res_id = %s", partner)
