@@ -42,6 +42,9 @@ OPERATIONS: dict[str, frozenset[Operation]] = {
 #: Methods that take a `limit`, and without one return all there is.
 LIMITED = frozenset("search search_read search_fetch web_search_read formatted_read_group web_read_group".split())
 
+#: Methods that read of the records they are given what no rule of Odoo is asked for.
+UNASKED = frozenset({"get_external_id", "get_metadata"})
+
 _EXECUTE = frozenset({Operation.EXECUTE})
 
 

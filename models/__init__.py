@@ -12,10 +12,12 @@ from . import api_credential
 from . import api_reason
 from . import api_audit_entry
 from . import base
+from . import ir_attachment
 from . import ir_config_parameter
 from . import ir_http
 from . import ir_module_module
 from . import ir_rule
+from . import res_partner
 from . import res_users
 from . import res_users_apikeys
 from . import res_config_settings

@@ -9,6 +9,9 @@ The ORM asks all the time, so the answer for everything that is no restricted AP
 call is one look at an attribute of the cursor (`working_for`).
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -67,6 +70,8 @@ def _asked_fields(model, domain):
     """The fields that `domain` asks for, each with the model that it is asked of."""
     for condition in domain.iter_conditions():
         place = model
+        if condition.operator in ("child_of", "parent_of"):
+            yield from _hierarchy(model, condition.field_expr)
         for name in condition.field_expr.split("."):
             field = place._fields.get(name)
             if field is None:  # a property, a part of a date, or an error that Odoo words itself
@@ -80,6 +85,16 @@ def _asked_fields(model, domain):
                 yield from _asked_fields(place, Domain(condition.value))
 
 
+def _hierarchy(model, path):
+    """The field by which what is asked for is above or below another record, with its model."""
+    for name in path.split("."):
+        field = model._fields.get(name)
+        if field is not None and field.comodel_name:
+            model = model.env[field.comodel_name]
+    if parent := model._fields.get(model._parent_name):
+        yield model, parent
+
+
 def _searching(cls):
     """`_search` of a model that has one of its own: what is asked for is judged before it goes on under sudo."""
 
@@ -90,6 +105,24 @@ def _searching(cls):
 
     _search._api_guard = True
     return _search
+
+
+def _companies_named(value):
+    """All that contexts within `value`, however deep, name as companies to act in."""
+    if isinstance(value, dict):
+        if "allowed_company_ids" in value:
+            yield value["allowed_company_ids"]
+        value = value.values()
+    if not isinstance(value, (str, bytes)) and isinstance(value, Iterable):
+        for inner in value:
+            yield from _companies_named(inner)
+
+
+def _is_among(companies, left):
+    """Are these companies, at least one, all of them among `left`? What is no list of ids is not."""
+    if not isinstance(companies, (list, tuple)) or not companies:
+        return False
+    return all(type(company_id) is int and company_id in left for company_id in companies)
 
 
 class ApiData(models.AbstractModel):
@@ -133,20 +166,24 @@ class ApiData(models.AbstractModel):
         exchange.companies = frozenset.intersection(*sets) if sets else None
 
     @classmethod
-    def _confined(cls, exchange, env, context):
-        """The context of a call that acts in some of its user's companies, or None: there are none.
+    def _confined(cls, exchange, env, arguments):
+        """The context of a call that acts in some of its user's companies, or None: it may not act in those it names.
 
-        What the caller asks for, Odoo compares with the user's companies, which
-        `res.users._get_company_ids` tells; where the caller asks for nothing, all that are left.
+        Odoo itself compares what a caller names with the user's companies, but as late as something asks for
+        them, which may be in the middle of what is cached for everybody. So it is compared before anything runs.
+        Where the caller names none, it acts in all that are left.
         """
-        context = context if isinstance(context, dict) else {}
-        if exchange.companies is None or context.get("allowed_company_ids"):
-            return context
         user = env["res.users"].browse(exchange.identity.uid)
         left = [company_id for company_id in user._get_company_ids() if company_id in exchange.companies]
-        main = user.sudo().company_id.id
-        left.sort(key=lambda company_id: company_id != main)
-        return {**context, "allowed_company_ids": left} if left else None
+        context = arguments.get("context") if isinstance(arguments.get("context"), dict) else {}
+        if not context.get("allowed_company_ids"):
+            main = user.sudo().company_id.id
+            left.sort(key=lambda company_id: company_id != main)
+            context = {**context, "allowed_company_ids": left}
+        # a specification has contexts of its own; an empty list would be the user's main company
+        named = [*_companies_named([value for name, value in arguments.items() if name != "context"])]
+        asked = [context["allowed_company_ids"], *named]
+        return context if all(_is_among(companies, left) for companies in asked) else None
 
     @api.model
     def _hidden_field(self, closure, field):
@@ -211,6 +248,20 @@ class ApiData(models.AbstractModel):
                 if len(self._within(records, closure, operation)) < len(records):
                     deny, place = Deny(Reason.RECORD_HIDDEN, closure.policy.name), records._name
                     raise self.env["api.guard"]._refused_inside(exchange, deny, place)
+
+    @api.model
+    def _check_references(self, references):
+        """Refuse values that name records outside of what the policies show: a link to one would tell of it."""
+        exchange, ids_of = working_for(self.env.cr), defaultdict(set)
+        for model, record_id in references:
+            ids_of[model].add(record_id)
+        for model, ids in ids_of.items():
+            for closure in exchange.closures if model in self.env else ():
+                if model in closure.restricted_models:
+                    records = self.env[model].browse(ids)
+                    if len(self._within(records, closure)) < len(records):
+                        deny = Deny(Reason.RECORD_HIDDEN, closure.policy.name)
+                        raise self.env["api.guard"]._refused_inside(exchange, deny, model)
 
     @api.model
     def _check_still_within(self, records):

@@ -25,13 +25,14 @@ from odoo import models
 from odoo.api import Environment
 from odoo.exceptions import AccessDenied
 from odoo.modules.registry import Registry
+from odoo.tools import SQL
 from psycopg2.errors import ReadOnlySqlTransaction
 
 from ..core.call import Call, Door, Kind, Operation, Target
 from ..core.decide import decide, decide_active, decide_answer
 from ..core.markup import is_active
 from ..core.network import parse_network
-from ..core.operation import operations_of
+from ..core.operation import UNASKED, operations_of
 from ..core.policy import Detail, least_detail
 from ..core.redact import redact
 from ..core.steered import is_steered
@@ -43,7 +44,7 @@ from ..seams.exchange import Exchange, bind, of_cursor, working_for
 from ..seams.read_only import read_only
 from .api_audit_entry import ApiAuditEntry
 from .api_recorder import bounded_ids, rows_of
-from .commands import contents_of
+from .commands import contents_of, contents_of_defaults, defaults_of, named
 
 _OWN_WORDS = frozenset({Reason.UNKNOWN_FIELD, Reason.ACTIVE_HTML})  # what they met, the caller itself has said
 _MAX_NAMES, _MAX_NAME = 5, 64  # of unknown fields that an answer tells
@@ -251,10 +252,13 @@ class ApiGuard(models.AbstractModel):
         exchange.arguments = redact(arguments, detail, exchange.secrets) if arguments else None  # before they change
         exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
         exchange.given = _ids(record_ids)
+        exchange.defaults = defaults_of((arguments or {}).get("context"))
         verdict = cls._judge(exchange, exchange.identity, target, arguments)
         if isinstance(verdict, Allow):
             contents = contents_of(exchange.registry, target.model, target.method, arguments or {})
+            contents = _with_names(cr, contents)
             verdict = exchange.verdict = cls._judge_contents(exchange, contents, verdict)
+            exchange.references = contents.references
         cls._require(exchange, verdict)
         exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)
@@ -289,7 +293,7 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _judge_contents(cls, exchange, contents, verdict):
         """The verdict on an allowed call, its values considered."""
-        for model, operation in sorted(contents.operations):
+        for model, operation in sorted(contents.operations, key=str):
             if denied := cls._judge_nested(exchange, model, operation):
                 exchange.place = f"{model}: {operation.value}"
                 return denied
@@ -321,7 +325,7 @@ class ApiGuard(models.AbstractModel):
     def _run(cls, exchange, cr, method):
         """Run an admitted method: `method()`. What was refused inside and forgiven there is no refusal of the call."""
         verdict = exchange.verdict
-        if exchange.closures and exchange.record_ids and not exchange.reads_only:
+        if exchange.closures and (exchange.references or exchange.record_ids):
             cls._check_given(exchange, cr)
         if not exchange.read_only:
             result = method()
@@ -340,10 +344,28 @@ class ApiGuard(models.AbstractModel):
 
     @classmethod
     def _check_given(cls, exchange, cr):
-        target = exchange.call.target
-        if target.model in exchange.registry:
-            env = Environment(cr, exchange.identity.uid, {})
+        target, env = exchange.call.target, Environment(cr, exchange.identity.uid, {})
+        if target.model not in exchange.registry:
+            return
+        if exchange.record_ids and (not exchange.reads_only or target.method in UNASKED):
             env["api.data"]._check_given(env[target.model].browse(exchange.given), target.operations)
+        env["api.data"]._check_references(exchange.references)
+
+    @classmethod
+    def _check_defaults(cls, exchange, model, names):
+        """What a call's context gives to new records is the caller's doing, with whatever rights they are made."""
+        context = model.env.context
+        values = {name: value for name, value in exchange.defaults.items() if name in names}
+        values = {name: value for name, value in values.items() if context.get(f"default_{name}") == value}
+        if not values:
+            return
+        contents = _with_names(model.env.cr, contents_of_defaults(exchange.registry, model._name, values))
+        verdict = cls._judge_contents(exchange, contents, exchange.verdict)
+        if isinstance(verdict, Deny):
+            raise cls._refused_inside(exchange, verdict, exchange.place)
+        if exchange.closures:
+            env = Environment(model.env.cr, exchange.identity.uid, {})
+            env["api.data"]._check_references(contents.references)
 
     @classmethod
     def _read_only_deny(cls, exchange):
@@ -351,10 +373,11 @@ class ApiGuard(models.AbstractModel):
         return Deny(Reason.READ_ONLY, policy.name)
 
     @classmethod
-    def _confine(cls, exchange, env, arguments):
+    def _confine(cls, exchange, env, arguments, positional=()):
         """Let `arguments`, which hold the context, act in the companies of the policies."""
         if exchange.companies is not None:
-            context = exchange.registry["api.data"]._confined(exchange, env, arguments.get("context"))
+            everything = {"": positional, **arguments}
+            context = exchange.registry["api.data"]._confined(exchange, env, everything)
             if context is None:
                 raise cls._refused_inside(exchange, Deny(Reason.OUT_OF_SCOPE))
             arguments["context"] = context
@@ -434,10 +457,26 @@ def _named(registry, model, method, args, ids):
     values = list(args) if ids is None else list(args[1:])
     names = [] if ids is None else ["ids"]
     with contextlib.suppress(TypeError):  # an unhashable callable
-        names += _parameters(function)
+        names += _told_parameters(registry, model, method, function)
     values = values if ids is None else [ids, *values]
     named = dict(zip(names, values, strict=False))
     return named | ({"args": values[len(names) :]} if len(values) > len(names) else {})
+
+
+def _told_parameters(registry, model, method, function):
+    """The parameters' names of a method, where an override takes `*args`: those of what it overrides."""
+    defined = [vars(cls).get(method) for cls in registry[model].__mro__]
+    told = (_parameters(one) for one in [function, *filter(callable, defined)] if not _takes_any(one))
+    return next(told, _parameters(function))
+
+
+@functools.lru_cache(maxsize=1024)
+def _takes_any(function):
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -461,6 +500,15 @@ def _ids(value):
     """All record ids of a call, as far as they are numbers; what is not, Odoo itself will not take."""
     values = value if isinstance(value, (list, tuple)) else [value]
     return tuple({number for number in values if isinstance(number, int) and not isinstance(number, bool)})
+
+
+def _with_names(cr, contents):
+    """The contents of a call's values, each model by its name."""
+    ids = [model for model, _number in contents.references if not isinstance(model, str)]
+    if not ids:
+        return contents
+    cr.execute(SQL("SELECT id, model FROM ir_model WHERE id = ANY(%s)", ids))
+    return named(contents, dict(cr.fetchall()))
 
 
 def _with_refusal(identity, reason):

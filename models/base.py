@@ -16,14 +16,13 @@ from functools import partial
 from odoo import api, models
 from odoo.fields import Domain
 
-from ..core.call import Door, Operation
+from ..core.call import BY_VALUES, Door, Operation
 from ..core.protected import is_protected
 from ..seams.exchange import working_for
 from .api_data import barring, closures_of
 
 # JSON-1 and the documentation show what a screen shows, and have to look up which screen that is
 _SHOWING_SCREENS = frozenset({Door.JSON1, Door.DOCS})
-_BY_VALUES = frozenset({Operation.WRITE, Operation.CREATE})
 _SCREENS = ("ir.actions.", "ir.ui.", "ir.embedded.actions", "ir.module.module")
 
 
@@ -84,9 +83,19 @@ class Base(models.AbstractModel):
         if self.env.cr._api_guard_exchange is None:
             return done
         exchange = working_for(self.env.cr)
-        if exchange is not None and exchange.closures and exchange.call.target.operations & _BY_VALUES:
+        if exchange is not None and exchange.closures and exchange.call.target.operations & BY_VALUES:
             self.env["api.data"]._check_still_within(self)
         return done
+
+    # rests on odoo/orm/models.py, default_get: the context of a call gives values to each record that is made
+    @api.model
+    def default_get(self, fields):
+        if self.env.cr._api_guard_exchange is None:
+            return super().default_get(fields)
+        exchange = working_for(self.env.cr)
+        if exchange is not None and exchange.defaults and not exchange.reads_only:
+            self.env["api.guard"]._check_defaults(exchange, self, fields)
+        return super().default_get(fields)
 
     # rests on odoo/orm/models.py, _field_to_sql: a related field is looked through with all rights
     def _field_to_sql(self, alias, field_expr, query=None):
@@ -193,6 +202,21 @@ class Base(models.AbstractModel):
         if closures_of(self.env) and (not order or order == self._order):
             order = ", ".join(term for term in self._order.split(",") if self._is_path_open(term.split()[0])) or "id"
         return super()._order_to_sql(order, query, alias, reverse)
+
+    # rests on odoo/orm/models.py, _order_field_to_sql: by a many2one is by its comodel's own order, which tells
+    # whose name comes first
+    def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
+        exchange = working_for(self.env.cr) if self.env.cr._api_guard_exchange is not None else None
+        if exchange is not None and self._is_order_closed(exchange, self._fields.get(field_name)):
+            field_name += ".id"
+        return super()._order_field_to_sql(alias, field_name, direction, nulls, query)
+
+    def _is_order_closed(self, exchange, field):
+        if field is None or field.type != "many2one":
+            return False
+        if any(field.comodel_name in closure.restricted_models for closure in closures_of(self.env)):
+            return True
+        return self._denied_lines(field) is not None
 
 
 def _blanks_names(exchange):

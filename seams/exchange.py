@@ -77,6 +77,7 @@ class Exchange:
         "closures",
         "companies",
         "database",
+        "defaults",
         "deferred",
         "depth",
         "door",
@@ -94,6 +95,7 @@ class Exchange:
         "reads_only",
         "record_count",
         "record_ids",
+        "references",
         "registry",
         "rendered",
         "request_id",
@@ -136,6 +138,8 @@ class Exchange:
         self.barred = ({}, {})  # reading, writing: id of a field → (field, the closure that closes it or None)
         self.opened = set()  # ids of those fields of `barred` that may be read, whatever the moment
         self.given = ()  # all ids of the records that the call names
+        self.references = ()  # (model, id) of those that its values name
+        self.defaults = {}  # what its context gives to new records of whatever model: name of a field → value
         self.shows = False  # what a specification asks for is being read
         self.depth = 0  # of the computations of fields that are under way
         self.suspended = False  # what runs is Odoo's own doing, and not the caller's

@@ -41,6 +41,20 @@ class TestData(BaseCase):
         policy = a_policy(["m", ["read"], [], {"reads": ["except", ["a"]]}], ["*", ["read"], []])
         self.assertFalse(shows(policy, "m", "a", written=False))
 
+    def test_a_broad_line_that_grants_more_lifts_nothing(self):
+        data = {"domain": "[1]", "writes": ["except", ["a"]]}
+        for broad in (["*", ["write", "unlink"], []], ["m.*", ["create"], []]):
+            policy = a_policy(["m.n", ["read"], [], data], broad)
+            with self.subTest(broad=broad):
+                self.assertFalse(shows(policy, "m.n", "a", written=True))
+                for operation in (WRITE, Operation.CREATE, Operation.UNLINK):
+                    self.assertEqual(domains_on(policy, "m.n", operation), ["[1]"])
+
+    def test_a_line_for_creating_lifts_nothing_of_what_binds_writing(self):
+        narrow = ["m", ["read"], [], {"writes": ["except", ["a"]]}]
+        policy = a_policy(narrow, ["m", ["create"], []], ["*", ["write"], []])
+        self.assertFalse(shows(policy, "m", "a", written=True))
+
     def test_restrictions_of_several_lines_add_up(self):
         policy = a_policy(
             ["m", ["read"], [], {"reads": ["except", ["a"]], "domain": "[1]"}],
