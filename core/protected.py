@@ -118,6 +118,15 @@ _MODELS = GUARD_MODELS | {row.name for row in PROTECTED if not row.name.endswith
 _FAMILIES = tuple(row.name[:-1] for row in PROTECTED if row.name.endswith("*"))
 
 
+def is_screen(model: str) -> bool:
+    """Does it change what everybody's screens and pages show? Its files are part of that.
+
+    >>> is_screen("ir.ui.view"), is_screen("ir.cron")
+    (True, False)
+    """
+    return any(row.danger is Danger.SCREENS and row.names(model) for row in PROTECTED)
+
+
 def is_protected(model: str, operation: Operation) -> bool:
     """Must a line name `model` in full before it grants `operation` on it?
 

@@ -14,6 +14,7 @@ from . import api_audit_entry
 from . import base
 from . import ir_attachment
 from . import ir_config_parameter
+from . import ir_fields
 from . import ir_http
 from . import ir_module_module
 from . import ir_rule

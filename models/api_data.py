@@ -118,6 +118,13 @@ def _companies_named(value):
             yield from _companies_named(inner)
 
 
+def _unnamed_value(value, model):
+    """The value of a property, (id, name) or a list of them, without names."""
+    if isinstance(value, (list, tuple)) and value and type(value[0]) is int:
+        return [value[0], f"{model},{value[0]}"]
+    return [_unnamed_value(inner, model) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
 def _is_among(companies, left):
     """Are these companies, at least one, all of them among `left`? What is no list of ids is not."""
     if not isinstance(companies, (list, tuple)) or not companies:
@@ -271,6 +278,52 @@ class ApiData(models.AbstractModel):
             if len(self._within(records, closure, Operation.WRITE)) < len(records.filtered("id")):
                 deny, place = Deny(Reason.RECORD_HIDDEN, closure.policy.name), f"{records._name}: moved"
                 raise self.env["api.guard"]._refused_inside(exchange, deny, place)
+
+    @api.model
+    def _read_lines(self, records):
+        """Read the lines of records into the cache, where not all are shown: whatever copies them finds these."""
+        exchange = working_for(self.env.cr)
+        restricted = set().union(*(closure.restricted_models for closure in exchange.closures))
+        lines = [name for name, field in records._fields.items()
+                 if field.type == "one2many" and field.store and field.comodel_name in restricted]  # fmt: skip
+        records.invalidate_recordset(lines)
+        with exchange.showing():
+            for name in lines:
+                records.mapped(name)
+
+    @api.model
+    def _with_external_ids(self, records):
+        """Those of `records` whose external ids an export tells. Raises Refused where it would have to make some."""
+        exchange, guard = working_for(self.env.cr), self.env["api.guard"]
+        for closure in exchange.closures:
+            records = self._within(records, closure)
+        if records and exchange.scoped and (deny := guard._judge_nested(exchange, "ir.model.data", Operation.CREATE)):
+            condition = SQL("model = %s AND res_id IN %s", records._name, records._ids)
+            found = self.env.execute_query(SQL("SELECT res_id FROM ir_model_data WHERE %s", condition))
+            if {*records._ids} - {row_id for (row_id,) in found}:
+                raise guard._refused_inside(exchange, deny, "ir.model.data: create")
+        return records
+
+    @api.model
+    def _unname_properties(self, values):
+        """Blank the names of records in values of properties, whose models are named by nothing that a scope covers."""
+        exchange = working_for(self.env.cr)
+        if exchange is None or not exchange.scoped or not exchange.is_strict or self.env.su:
+            return
+        for item in (item for value in values if isinstance(value, list) for item in value):
+            model = item.get("comodel")
+            if model and self.env["api.guard"]._judge_nested(exchange, model, Operation.READ):
+                item["value"] = _unnamed_value(item.get("value"), model)
+
+    @api.model
+    def _renamed(self, model, answer):
+        """The answer of a `name_create`, (id, name), with the name that the call may learn."""
+        if not answer or not working_for(self.env.cr).closures:
+            return answer
+        record = self.env[model].browse(answer[0])
+        record.invalidate_recordset(["display_name"])
+        with working_for(self.env.cr).showing():
+            return [record.id, record.sudo().display_name]
 
     @api.model
     def _unnamed(self, records):

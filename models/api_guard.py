@@ -336,6 +336,9 @@ class ApiGuard(models.AbstractModel):
             except ReadOnlySqlTransaction as error:
                 raise cls._refused_inside(exchange, cls._read_only_deny(exchange)) from error
         exchange.verdict = verdict
+        if exchange.call.target.method == "name_create" and exchange.call.target.model in exchange.registry:
+            env = Environment(cr, exchange.identity.uid, {})
+            result = env["api.data"]._renamed(exchange.call.target.model, result)
         judged = decide_answer(exchange.identity.policies, rows_of(result), verdict)
         if isinstance(judged, Deny):
             raise cls._refused_inside(exchange, judged)
@@ -464,9 +467,11 @@ def _named(registry, model, method, args, ids):
 
 
 def _told_parameters(registry, model, method, function):
-    """The parameters' names of a method, where an override takes `*args`: those of what it overrides."""
+    """The parameters' names of a method; where an override takes `*args`, those of what it overrides."""
+    if not _takes_any(function):
+        return _parameters(function)
     defined = [vars(cls).get(method) for cls in registry[model].__mro__]
-    told = (_parameters(one) for one in [function, *filter(callable, defined)] if not _takes_any(one))
+    told = (_parameters(one) for one in filter(callable, defined) if not _takes_any(one))
     return next(told, _parameters(function))
 
 

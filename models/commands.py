@@ -160,13 +160,17 @@ def _collect(registry, model, values, found, creating):
 
 def _through(registry, field, found):
     """A field of a protected model that is written under another one's name, maybe with all rights."""
-    if field is None or field.readonly:
+    if field is None:
         return
     source = field
     while source.related_field is not None:
         source = source.related_field
-    if source.model_name != field.model_name and is_protected(source.model_name, _WRITE):
-        found.operations.add((source.model_name, _WRITE))
+    owner = source.model_name if field.inherited or not field.readonly else field.model_name
+    if field.name.startswith("alias_") and "alias_id" in registry[field.model_name]._fields:
+        # rests on odoo/addons/mail/models/mail_alias_mixin_optional.py, write: under sudo, whatever its fields say
+        owner = registry[field.model_name]._fields["alias_id"].comodel_name or owner
+    if owner != field.model_name and is_protected(owner, _WRITE):
+        found.operations.add((owner, _WRITE))
 
 
 def _refer(registry, field, values, found):

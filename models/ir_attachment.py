@@ -1,9 +1,9 @@
-"""Attachments that are more than files: what everybody's browser loads, and files of records that are protected."""
+"""Attachments that are more than papers: what everybody's browser loads, and values of protected models' fields."""
 
 from odoo import api, models
 
 from ..core.call import Operation
-from ..core.protected import is_protected
+from ..core.protected import is_protected, is_screen
 from ..seams.exchange import working_for
 
 _ASSET = "ir.asset"  # what such a file is, whatever table it lies in
@@ -33,7 +33,7 @@ class IrAttachment(models.Model):
         if self.env.cr._api_guard_exchange is None or self.env.su:
             return
         exchange = working_for(self.env.cr)
-        if exchange is None:
+        if exchange is None or not exchange.scoped:
             return
         guard = self.env["api.guard"]
         for model in sorted(self._protected_places()):
@@ -47,6 +47,8 @@ class IrAttachment(models.Model):
             # rests on odoo/addons/base/models/ir_http.py, _serve_fallback: served at its path, whatever it is about
             if (attachment.url or "").startswith("/"):
                 found.add(_ASSET)
-            if attachment.res_model and is_protected(attachment.res_model, Operation.WRITE):
-                found.add(attachment.res_model)
+            model = attachment.res_model or ""
+            # a paper that somebody keeps with a record changes nothing of it; the value of a field does
+            if is_screen(model) or (attachment.res_field and is_protected(model, Operation.WRITE)):
+                found.add(model)
         return found

@@ -81,7 +81,8 @@ class ResUsers(models.Model):
             masked = data._masked(self, fields)
             for field in (self._fields[name] for name in fields if name in self._fields and name not in masked):
                 self._check_field_access(field, "read")
-            self.check_access("read")
+            if self == self.env.user:
+                self.check_access("read")
         if not masked:
             return super().read(fields, load)
         rows = super().read([name for name in fields if name not in masked], load)

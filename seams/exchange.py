@@ -245,13 +245,13 @@ class Exchange:
         return self.shows or self.reads_only
 
     @contextlib.contextmanager
-    def showing(self):
-        """Within, the caller is shown what it asked for."""
-        self.shows = True
+    def showing(self, shows=True):
+        """Within, the caller is shown what it asked for; False: business code works, in the middle of that."""
+        was, self.shows = self.shows, shows
         try:
             yield
         finally:
-            self.shows = False
+            self.shows = was
 
     @contextlib.contextmanager
     def suspending(self):
