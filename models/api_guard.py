@@ -362,7 +362,8 @@ class ApiGuard(models.AbstractModel):
         values = {name: value for name, value in values.items() if context.get(f"default_{name}") == value}
         if not values:
             return
-        contents = _with_names(model.env.cr, contents_of_defaults(exchange.registry, model._name, values))
+        contents = contents_of_defaults(exchange.registry, model._name, values, exchange.reads_only)
+        contents = _with_names(model.env.cr, contents)
         verdict = cls._judge_contents(exchange, contents, exchange.verdict)
         if isinstance(verdict, Deny):
             raise cls._refused_inside(exchange, verdict, exchange.place)

@@ -93,7 +93,7 @@ class Base(models.AbstractModel):
         if self.env.cr._api_guard_exchange is None:
             return super().default_get(fields)
         exchange = working_for(self.env.cr)
-        if exchange is not None and exchange.defaults and not exchange.reads_only:
+        if exchange is not None and exchange.defaults:
             self.env["api.guard"]._check_defaults(exchange, self, fields)
         return super().default_get(fields)
 

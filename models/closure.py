@@ -36,6 +36,7 @@ RULE, MASK, RELATED, COMPUTED, RECORDS, UNTRACEABLE, OPENS, HISTORY = (
 _TOKEN, _HTML_HISTORY = "access_token", "html_field_history"
 _MESSAGE, _ATTACHMENT = "mail.message", "ir.attachment"
 _UNTRACED = (("ir.model", "count"),)  # counts all records of a model, by SQL
+_OWN = {"display_name", *MAGIC_COLUMNS}  # each record's own, whatever another one has under that name
 _WORDS = re.compile(r"\w+")
 
 
@@ -76,7 +77,7 @@ class Graph:
             self.parts[model._name].add(field.name)
         if not model._auto and not model._abstract:
             self.views[model._name].add((field.name, field.comodel_name))
-            shared = model._fields.keys() & registry[field.comodel_name]._fields.keys() - {"id", *MAGIC_COLUMNS}
+            shared = model._fields.keys() & registry[field.comodel_name]._fields.keys() - _OWN
             for name in shared:
                 self.dependents[field.comodel_name, name].add(((model._name, name), RELATED))
 
@@ -270,19 +271,25 @@ class Closure:
     def _view_domains(self, model):
         """A query shows other models' records: those that a domain leaves, by its many2one; without one, none.
 
-        A line that names the query itself has been thought about.
+        A line that names the query itself has been thought about. What is hidden of a model that it leads to is
+        hidden by its name (`Graph.views`); of one that it does not lead to, nobody can tell.
         """
-        used = None
-        for name in sorted({line.pattern for line in self.policy.scopes or () if line.domain and line.is_exact}):
-            if name not in self._registry or not domains_on(self.policy, name, Operation.READ):
-                continue
-            if fields := sorted(field for field, comodel in self._graph.views[model._name] if comodel == name):
-                for field in fields:
-                    yield self._is_empty_or_in(model, field, self._reached(model.env, name))
-                continue
-            used = _tables_used(model) if used is None else used
-            if self._registry[name]._table in used and not names_fully(self.policy, model._name, Operation.READ):
+        is_named = names_fully(self.policy, model._name, Operation.READ)
+        used = frozenset() if is_named else _tables_used(model)
+        for name in sorted(self._restricted_tables):
+            fields = sorted(field for field, comodel in self._graph.views[model._name] if comodel == name)
+            if not fields and self._registry[name]._table in used:
                 yield Domain.FALSE
+            elif domains_on(self.policy, name, Operation.READ):
+                yield from (self._is_empty_or_in(model, field, self._reached(model.env, name)) for field in fields)
+
+    @cached_property
+    def _restricted_tables(self):
+        """The models of which a line says something for reading."""
+        lines = [line for line in self.policy.scopes or () if line.is_exact and line.restricts_data]
+        named = {line.pattern for line in lines if line.pattern in self._registry}
+        hiding = {model_name for (model_name, _name), cause in self.causes.items() if cause in (RULE, MASK)}
+        return {name for name in named if name in hiding or domains_on(self.policy, name, Operation.READ)}
 
     @cached_property
     def _referred(self):

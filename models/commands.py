@@ -51,10 +51,13 @@ def named(contents, names):
     )
 
 
-def contents_of_defaults(registry, model, values):
-    """What do these values hold, which the context of a call gives to new records of `model`?"""
+def contents_of_defaults(registry, model, values, reads_only):
+    """What do these values hold, which the context of a call gives to new records of `model`, saved or only shown?"""
     found = _nothing()
-    _collect(registry, model, values, found, True)
+    if reads_only:
+        _shown(registry, model, {"values": values}, found)
+    else:
+        _collect(registry, model, values, found, True)
     return found
 
 
@@ -153,6 +156,8 @@ def _collect(registry, model, values, found, creating):
             _text(model, field, value, found)
             _through(registry, field, found)
             _refer(registry, field, values, found)
+            if field.type == "many2one" and isinstance(value, dict):  # an onchange may hold a whole record
+                pending.append((field.comodel_name, value, creating))
             if field.type in ("one2many", "many2many"):
                 for command in _commands(value):
                     pending += _command(registry, field, command, found, creating)
@@ -177,7 +182,7 @@ def _refer(registry, field, values, found):
     """The records that a field's value names, and the definition of properties that it changes."""
     value = values[field.name]
     if field.type == "many2one":
-        _add_ids(found, field.comodel_name, _listed(value)[:1])
+        _add_ids(found, field.comodel_name, _listed(value.get("id") if isinstance(value, dict) else value)[:1])
     elif field.type == "reference" and isinstance(value, str):
         name, _comma, number = value.partition(",")
         found.documents.add(name)
@@ -185,7 +190,7 @@ def _refer(registry, field, values, found):
     elif field.type == "many2one_reference" and (name := _model_named(registry, field, values)):
         found.documents.add(name)
         _add_ids(found, name, [value])
-    elif field.type == "properties" and isinstance(value, (list, tuple)):
+    elif field.type in ("properties", "properties_definition") and isinstance(value, (list, tuple)):
         _properties(registry, field, [item for item in value if isinstance(item, dict)], found)
 
 
@@ -199,13 +204,22 @@ def _model_named(registry, field, values):
 
 
 def _properties(registry, field, items, found):
-    if any(item.get("definition_changed") or item.get("definition_deleted") for item in items):
+    """To change what properties there are writes the record that defines them, and reads the models they name."""
+    changing = [item for item in items if item.get("definition_changed") or item.get("definition_deleted")]
+    if field.type == "properties_definition":
+        changing = items
+    elif changing:
         container = registry[field.model_name]._fields[field.definition_record].comodel_name
         found.operations.add((container, _WRITE))
+    found.operations.update((item["comodel"], Operation.READ) for item in changing if _is_name(item.get("comodel")))
     for item in items:
-        if isinstance(item.get("comodel"), str):
+        if _is_name(item.get("comodel")):
             for value in _listed(item.get("value")):
                 _add_ids(found, item["comodel"], _listed(value)[:1])
+
+
+def _is_name(value):
+    return isinstance(value, str) and bool(value)
 
 
 def _add_ids(found, model, ids):
@@ -213,15 +227,16 @@ def _add_ids(found, model, ids):
         found.references.update((model, number) for number in ids if type(number) is int and number > 0)
 
 
-# rests on odoo/orm/fields_relational.py, _RelationalMulti.write_batch
+# rests on odoo/orm/fields_relational.py, _RelationalMulti: write_batch, and convert_to_cache for an onchange
 def _commands(value):
     if value is False or value is None:
         return [(_CLEAR,)]
-    if not isinstance(value, (list, tuple)) or not value:
+    if not isinstance(value, (list, tuple)):
         return []
-    if not isinstance(value[0], (list, tuple)):
-        return [(_SET, 0, value)]
-    return [command for command in value if isinstance(command, (list, tuple)) and command]
+    commands = [item for item in value if isinstance(item, (list, tuple)) and item]
+    commands += [(_CREATE, 0, item) for item in value if isinstance(item, dict)]
+    ids = [item for item in value if type(item) is int]
+    return [*commands, (_SET, 0, ids)] if ids else commands
 
 
 def _command(registry, field, command, found, creating):

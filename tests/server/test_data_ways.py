@@ -245,6 +245,10 @@ def test_properties_are_defined_by_those_who_may_write_what_holds_them(world, ke
     assert not world.value("SELECT task_properties_definition FROM project_project WHERE id = %s", project)
     both = key({"project.task": "read write", "project.project": "read write"})
     allowed(world, json2(both, "project.task", "write", [task], **write))
+    properties[0] |= {"type": "many2one", "comodel": "res.partner.bank", "value": False}
+    refused(json2(both, "project.task", "write", [task], **write))
+    definition = {"vals": {"task_properties_definition": properties}}
+    refused(json2(both, "project.project", "write", [project], **definition))
     one_only = key({"project.task": "read write"})
     allowed(world, json2(one_only, "project.task", "write", [task], vals={"task_properties": {"aaaa": "y"}}))
 
@@ -367,6 +371,10 @@ def test_values_name_no_records_outside(door, world, key, made, outside):
                 context={"default_partner_id": outside["id"], "sale_show_partner_name": True}),
         execute(caller, "sale.order", "onchange", [], values={"partner_id": outside["id"]},
                 field_names=["partner_id"], fields_spec={"partner_id": {"fields": {"display_name": {}}}}),
+        execute(caller, "sale.order", "onchange", [], values={"partner_id": {"id": outside["id"]}},
+                field_names=["partner_id"], fields_spec={"partner_id": {}}),
+        execute(caller, "sale.order", "onchange", [], values={}, field_names=[], fields_spec={"partner_id": {}},
+                context={"default_partner_id": outside["id"]}),
     ):
         refused(answer, outside["name"])
 
@@ -428,6 +436,8 @@ def test_a_query_shows_no_more_than_the_tables_that_it_reads(world, key, made, o
     ask = {"domain": [["product_id", "=", product]], "fields": ["name"]}
     lines = {"sale.order": ("read", {"domain": "[('id', '=', 0)]"}), "*": "read"}
     assert allowed(world, json2(key(lines), "sale.report", "search_read", **ask)) == []
+    hiding = {"sale.order.line": ("read", {"read_mode": "except", "read_fields": "price_subtotal"}), "*": "read"}
+    assert allowed(world, json2(key(hiding), "sale.report", "search_read", **ask)) == []
     assert allowed(world, json2(key({**lines, "sale.report": "read"}), "sale.report", "search_read", **ask))
     assert allowed(world, json2(key({"*": "read"}), "sale.report", "search_read", **ask))
 
