@@ -318,7 +318,7 @@ class ApiData(models.AbstractModel):
     @api.model
     def _renamed(self, model, answer):
         """The answer of a `name_create`, (id, name), with the name that the call may learn."""
-        if not answer or not working_for(self.env.cr).closures:
+        if not answer or model not in self.env:
             return answer
         record = self.env[model].browse(answer[0])
         record.invalidate_recordset(["display_name"])

@@ -256,7 +256,7 @@ class ApiGuard(models.AbstractModel):
         verdict = cls._judge(exchange, exchange.identity, target, arguments)
         if isinstance(verdict, Allow):
             contents = contents_of(exchange.registry, target.model, target.method, arguments or {})
-            contents = _with_names(cr, contents)
+            contents = _with_names(cr, contents)  # asks the database only where an id stands for a model
             verdict = exchange.verdict = cls._judge_contents(exchange, contents, verdict)
             exchange.references = contents.references
         cls._require(exchange, verdict)
@@ -325,7 +325,7 @@ class ApiGuard(models.AbstractModel):
     def _run(cls, exchange, cr, method):
         """Run an admitted method: `method()`. What was refused inside and forgiven there is no refusal of the call."""
         verdict = exchange.verdict
-        if exchange.closures and (exchange.references or exchange.record_ids):
+        if exchange.closures and (exchange.references or _are_given(exchange)):
             cls._check_given(exchange, cr)
         if not exchange.read_only:
             result = method()
@@ -336,7 +336,7 @@ class ApiGuard(models.AbstractModel):
             except ReadOnlySqlTransaction as error:
                 raise cls._refused_inside(exchange, cls._read_only_deny(exchange)) from error
         exchange.verdict = verdict
-        if exchange.call.target.method == "name_create" and exchange.call.target.model in exchange.registry:
+        if exchange.closures and exchange.call.target.method == "name_create":
             env = Environment(cr, exchange.identity.uid, {})
             result = env["api.data"]._renamed(exchange.call.target.model, result)
         judged = decide_answer(exchange.identity.policies, rows_of(result), verdict)
@@ -350,7 +350,7 @@ class ApiGuard(models.AbstractModel):
         target, env = exchange.call.target, Environment(cr, exchange.identity.uid, {})
         if target.model not in exchange.registry:
             return
-        if exchange.record_ids and (not exchange.reads_only or target.method in UNASKED):
+        if _are_given(exchange):
             env["api.data"]._check_given(env[target.model].browse(exchange.given), target.operations)
         env["api.data"]._check_references(exchange.references)
 
@@ -506,6 +506,11 @@ def _ids(value):
     """All record ids of a call, as far as they are numbers; what is not, Odoo itself will not take."""
     values = value if isinstance(value, (list, tuple)) else [value]
     return tuple({number for number in values if isinstance(number, int) and not isinstance(number, bool)})
+
+
+def _are_given(exchange):
+    """Does the call name records of which Odoo's rules are not asked as they are read?"""
+    return exchange.record_ids and (not exchange.reads_only or exchange.call.target.method in UNASKED)
 
 
 def _with_names(cr, contents):

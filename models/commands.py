@@ -88,8 +88,9 @@ def _written(registry, model, arguments, found, creating=False):
 
 def _shown(registry, model, arguments, found):
     """An onchange writes nothing, and tells of the records that its values name."""
-    held = _nothing()
-    _collect(registry, model, arguments.get("values"), held, True)
+    held, values = _nothing(), arguments.get("values")
+    values = {**defaults_of(arguments.get("context")), **(values if isinstance(values, dict) else {})}
+    _collect(registry, model, values, held, True)
     found.references.update(held.references)
     found.operations.update((name, Operation.READ) for name in held.documents)
 

@@ -1,3 +1,4 @@
+from . import test_arguments
 from . import test_beside
 from . import test_collection
 from . import test_credential

@@ -288,6 +288,8 @@ def test_a_document_that_no_line_covers_is_not_named(world, key, made):
     ask = {"values": {"res_model_id": model, "res_id": employee}, "field_names": ["res_id"],
            "fields_spec": {"res_model_id": {}, "res_id": {}, "res_name": {}}}
     refused(json2(key({"mail.activity": "read"}), "mail.activity", "onchange", [], **ask))
+    apart = {**ask, "values": {"res_model_id": model}, "context": {"default_res_id": employee}}
+    refused(json2(key({"mail.activity": "read"}), "mail.activity", "onchange", [], **apart))
     allowed(world, json2(key({"mail.activity": "read", "hr.employee": "read"}), "mail.activity", "onchange", [], **ask))
 
 
