@@ -53,14 +53,20 @@ def names_fully(policy: Policy, model: str, operation: Operation) -> bool:
     return any(line.is_exact and line.names(model) and operation in line.operations for line in policy.scopes or ())
 
 
+def hides_by_name(policy: Policy, model: str, field: str) -> bool:
+    """Is the field hidden because a line names it, and not because it is none of those that are shown?"""
+    lines = lines_on(policy, model, _READ)
+    return any(field in dict(line.masks) or _is_named(line, field, FieldMode.EXCEPT) for line in lines)
+
+
 def is_given(policy: Policy, model: str, field: str) -> bool:
     """Did somebody allow the field by hand, by its name, although it gives away what is hidden?"""
     lines = [line for line in policy.scopes or () if line.names(model)]
-    return any(field in line.given or _is_named(line, field) for line in lines)
+    return any(field in line.given or _is_named(line, field, FieldMode.ONLY) for line in lines)
 
 
-def _is_named(line: ScopeLine, field: str) -> bool:
-    return line.reads.mode is FieldMode.ONLY and field in line.reads.names
+def _is_named(line: ScopeLine, field: str, mode: FieldMode) -> bool:
+    return line.reads.mode is mode and field in line.reads.names
 
 
 def masker_of(policy: Policy, model: str, field: str) -> Masker | None:

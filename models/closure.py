@@ -22,7 +22,7 @@ from odoo.tools import SQL
 from odoo.tools.safe_eval import safe_eval
 
 from ..core.call import Operation
-from ..core.data import domains_on, is_given, masker_of, names_fully, shows
+from ..core.data import domains_on, hides_by_name, is_given, masker_of, names_fully, shows
 
 _logger = logging.getLogger(__name__)
 
@@ -52,6 +52,8 @@ class Graph:
         self.sources = {}  # inherited field → the field of the parent (`_inherits`) that it is
         self.filled = defaultdict(set)  # model → fields that are filled in, with all rights, from one of its records
         self.views = defaultdict(set)  # model that is a query → {(its many2one, model that it leads to)}
+        self.shared = defaultdict(set)  # field → those of that name in queries that lead to its model
+        self.sides = defaultdict(set)  # many2many → the same relation from its other side
         self.parts = defaultdict(set)  # model → many2one fields to the message that its records are part of
         pairs = defaultdict(set)  # table of a many2many → its fields
         for model_name, model in registry.items():
@@ -63,7 +65,7 @@ class Graph:
                     pairs[field.relation].add((model_name, field.name))
         for pair in pairs.values():
             for place in pair:
-                self.dependents[place].update((other, RELATED) for other in pair - {place})
+                self.sides[place] |= pair - {place}
                 self.written_through[place] |= pair - {place}
 
     def _add_beside(self, registry, model, field):
@@ -77,9 +79,8 @@ class Graph:
             self.parts[model._name].add(field.name)
         if not model._auto and not model._abstract:
             self.views[model._name].add((field.name, field.comodel_name))
-            shared = model._fields.keys() & registry[field.comodel_name]._fields.keys() - _OWN
-            for name in shared:
-                self.dependents[field.comodel_name, name].add(((model._name, name), RELATED))
+            for name in model._fields.keys() & registry[field.comodel_name]._fields.keys() - _OWN:
+                self.shared[field.comodel_name, name].add((model._name, name))
 
     def _add(self, registry, model_name, field):
         here = (model_name, field.name)
@@ -158,7 +159,7 @@ class Closure:
             if not shows(self.policy, model_name, name, written=False):
                 causes[model_name, name] = MASK if masker_of(self.policy, model_name, name) else RULE
         self._spread(causes, [(place, COMPUTED) for place in self._filled_from(causes)])
-        self._spread(causes, [(place, RELATED) for place in self._sources_of(causes, Operation.READ)])
+        self._spread(causes, [(place, RELATED) for place in self._kept_beside(causes)])
         shown_elsewhere = (
             (place, RECORDS) for model_name in self.restricted_models for place in graph.reading_of[model_name]
         )
@@ -180,16 +181,30 @@ class Closure:
         """The fields that are filled in from records with fields among `places`, as their names tell.
 
         Such a field depends on the reference alone, and on which fields of what it refers to nobody can tell. To hide
-        all of them would hide an order's prices with a product's cost.
+        all of them would hide an order's prices with a product's cost. A reference is hidden with one that a line
+        names: where a line shows only some fields of contacts, an order still tells whose it is.
         """
-        names = defaultdict(set)
+        hidden = defaultdict(set)
         for model_name, name in places:
-            names[model_name].add(name)
-        for model_name, hidden in names.items():
+            hidden[model_name].add(name)
+        for model_name, names in hidden.items():
             for place in self._graph.filled[model_name]:
-                words = f"_{place[1]}_"
-                if any(f"_{name}_" in words for name in hidden):
+                found = [name for name in names if f"_{name}_" in f"_{place[1]}_"]
+                is_reference = self._registry[place[0]]._fields[place[1]].relational
+                if (found and not is_reference) or any(hides_by_name(self.policy, model_name, name) for name in found):
                     yield place
+
+    def _kept_beside(self, places):
+        """The fields that hold the same values as these in another table.
+
+        A relation is hidden from its other side where it is hidden by its name: a line that shows only some fields
+        of contacts says nothing of who takes part in a meeting.
+        """
+        yield from self._sources_of(places, Operation.READ)
+        for place in places:
+            yield from self._graph.shared.get(place, ())
+            if hides_by_name(self.policy, *place):
+                yield from self._graph.sides.get(place, ())
 
     def _sources_of(self, places, operation):
         """The fields of parents that inherited ones among `places` are, where only patterns reach the parent."""

@@ -3,7 +3,7 @@
 from odoo.tests.common import BaseCase
 
 from ...core.call import Operation
-from ...core.data import domains_on, is_given, masker_of, restricting, shows
+from ...core.data import domains_on, hides_by_name, is_given, masker_of, names_fully, restricting, shows
 from ...core.mask import Masker
 from ...core.policy import compile_policy, write_document
 
@@ -84,6 +84,22 @@ class TestData(BaseCase):
         self.assertTrue(is_given(policy, "m", "c"))
         self.assertFalse(is_given(policy, "m", "b"), "to be named among the hidden ones allows nothing")
         self.assertTrue(is_given(a_policy(["m", ["read"], [], {"reads": ["only", ["d"]]}]), "m", "d"))
+
+    def test_a_field_is_hidden_by_its_name_or_by_the_names_of_others(self):
+        for data, expected in (
+            ({"reads": ["except", ["a"]]}, True),
+            ({"masks": [["a", "hash"]]}, True),
+            ({"reads": ["only", ["b"]]}, False),
+            ({"reads": ["except", ["b"]]}, False),
+        ):
+            with self.subTest(data=data):
+                self.assertIs(hides_by_name(a_policy(["m", ["read"], [], data]), "m", "a"), expected)
+
+    def test_a_pattern_names_nothing_fully(self):
+        policy = a_policy(["m", ["read"], []], ["*", ["read", "write"], []])
+        named = [(model, operation) for model in "mn" for operation in (READ, WRITE)
+                 if names_fully(policy, model, operation)]  # fmt: skip
+        self.assertEqual(named, [("m", READ)])
 
     def test_what_makes_no_sense_is_not_read(self):
         for data in (
