@@ -236,9 +236,10 @@ class Base(models.AbstractModel):
     # rests on odoo/orm/models.py, _order_field_to_sql: by a many2one is by its comodel's own order, which tells
     # whose name comes first
     def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
-        exchange = working_for(self.env.cr) if self.env.cr._api_guard_exchange is not None else None
+        if self.env.cr._api_guard_exchange is None:
+            return super()._order_field_to_sql(alias, field_name, direction, nulls, query)
         name = field_name.partition(".")[0]
-        if exchange is not None and self._is_order_closed(self._fields.get(name)):
+        if working_for(self.env.cr) is not None and self._is_order_closed(self._fields.get(name)):
             field_name = f"{name}.id"
         return super()._order_field_to_sql(alias, field_name, direction, nulls, query)
 
