@@ -69,6 +69,10 @@ class Operation(str, Enum):
     AUTHENTICATE = "authenticate"
 
 
+#: What a method does that is given values: its consequences are its caller's doing.
+BY_VALUES = frozenset({Operation.WRITE, Operation.CREATE})
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """The secret that was presented, as the database knows it now. Times are aware, UTC.

@@ -25,14 +25,19 @@ def restricting(policies: Sequence[Policy]) -> tuple[Policy, ...]:
 
 
 def lines_on(policy: Policy, model: str, operations: frozenset[Operation]) -> list[ScopeLine]:
-    """The lines whose restrictions hold when one of `operations` meets `model`.
+    """The lines whose restrictions hold when one of `operations` meets `model`."""
+    found = [line for operation in sorted(operations) for line in _lines_for(policy, model, operation)]
+    return [line for line in dict.fromkeys(found) if line.restricts_data]
 
-    Those that grant it; where none does, all that name the model: a method that is
-    executed may write what no line lets a caller write, and is bound all the same.
+
+def _lines_for(policy: Policy, model: str, operation: Operation) -> list[ScopeLine]:
+    """Those that grant the operation and name the model in full; where none does, all that name it.
+
+    A pattern that grants what a narrow line does not is no reason to forget the narrow one, nor
+    is a method: what is executed may write what no line lets a caller write, and is bound as well.
     """
     naming = [line for line in policy.scopes or () if line.names(model)]
-    granting = [line for line in naming if line.operations & operations]
-    return [line for line in granting or naming if line.restricts_data]
+    return [line for line in naming if line.is_exact and operation in line.operations] or naming
 
 
 def shows(policy: Policy, model: str, field: str, *, written: bool) -> bool:
@@ -43,14 +48,25 @@ def shows(policy: Policy, model: str, field: str, *, written: bool) -> bool:
     return all(line.reads.shows(field) and field not in dict(line.masks) for line in lines)
 
 
+def names_fully(policy: Policy, model: str, operation: Operation) -> bool:
+    """Does a line name the model in full, and grant the operation on it?"""
+    return any(line.is_exact and line.names(model) and operation in line.operations for line in policy.scopes or ())
+
+
+def hides_by_name(policy: Policy, model: str, field: str) -> bool:
+    """Is the field hidden because a line names it, and not because it is none of those that are shown?"""
+    lines = lines_on(policy, model, _READ)
+    return any(field in dict(line.masks) or _is_named(line, field, FieldMode.EXCEPT) for line in lines)
+
+
 def is_given(policy: Policy, model: str, field: str) -> bool:
     """Did somebody allow the field by hand, by its name, although it gives away what is hidden?"""
     lines = [line for line in policy.scopes or () if line.names(model)]
-    return any(field in line.given or _is_named(line, field) for line in lines)
+    return any(field in line.given or _is_named(line, field, FieldMode.ONLY) for line in lines)
 
 
-def _is_named(line: ScopeLine, field: str) -> bool:
-    return line.reads.mode is FieldMode.ONLY and field in line.reads.names
+def _is_named(line: ScopeLine, field: str, mode: FieldMode) -> bool:
+    return line.reads.mode is mode and field in line.reads.names
 
 
 def masker_of(policy: Policy, model: str, field: str) -> Masker | None:

@@ -46,6 +46,8 @@ LIMITED = frozenset("search search_read search_fetch web_search_read formatted_r
 OWN = frozenset({Operation.AUTHENTICATE})
 #: Methods that reach the calling key and nothing else: (model, method).
 OWN_METHODS = frozenset({("api.key", "rotate")})
+#: Methods that read of the records they are given what no rule of Odoo is asked for.
+UNASKED = frozenset({"get_external_id", "get_metadata"})
 
 _EXECUTE = frozenset({Operation.EXECUTE})
 

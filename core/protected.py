@@ -72,7 +72,7 @@ PROTECTED: tuple[Protected, ...] = (
     ),
     *_rows(
         Danger.SCREENS,
-        "ir.asset ir.ui.view theme.* website.controller.page website.page website.page.properties.*"
+        "ir.asset ir.ui.menu ir.ui.view theme.* website website.controller.page website.page website.page.properties.*"
         " website.rewrite website.snippet.filter",
     ),
     *_rows(Danger.MAIL, "mail.alias"),
@@ -82,7 +82,7 @@ PROTECTED: tuple[Protected, ...] = (
         "account.merge.wizard account.merge.wizard.line base.partner.merge.automatic.wizard base.partner.merge.line"
         " crm.merge.opportunity data_recycle.* mailing.list.merge",
     ),
-    *_rows(Danger.HISTORY, "mail.tracking.value", reading=True),
+    *_rows(Danger.HISTORY, "api.audit.entry mail.tracking.value", reading=True),
     *_rows(
         Danger.STEERED,
         "account.move.send.wizard base.language.export base_import.* mail.activity.schedule mail.followers.edit"
@@ -126,6 +126,15 @@ GUARD_MODELS = frozenset(
 _UNREADABLE = frozenset(row.name for row in PROTECTED if row.reading)
 _MODELS = GUARD_MODELS | {row.name for row in PROTECTED if not row.name.endswith("*")}
 _FAMILIES = tuple(row.name[:-1] for row in PROTECTED if row.name.endswith("*"))
+
+
+def is_screen(model: str) -> bool:
+    """Does it change what everybody's screens and pages show? Its files are part of that.
+
+    >>> is_screen("ir.ui.view"), is_screen("ir.cron")
+    (True, False)
+    """
+    return any(row.danger is Danger.SCREENS and row.names(model) for row in PROTECTED)
 
 
 def is_protected(model: str, operation: Operation) -> bool:

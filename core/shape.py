@@ -88,13 +88,15 @@ class Shape:
         measured = {
             "body": body or 0,
             "ids": _count(arguments.get("ids")),
-            "limit": _limit(arguments.get("limit")) if searches else 0,
-            "values": max(_count(arguments.get(name)) for name in (*_VALUES, *(["ids"] if writes else []))),
-            "levels": _levels(arguments.get("specification") or arguments.get("fields_spec")),
+            "limit": max(_limit(arguments.get(name)) for name in _limits_in(arguments)) if searches else 0,
+            "values": max(_count(arguments.get(name)) for name in (*_VALUES, *(["ids"] if writes else [])))
+            + _nested(arguments),
+            "levels": max(_levels(arguments.get(name)) for name in _SPECIFICATIONS),
             "leaves": 0,
             "depth": 0,
         }
-        measured["leaves"], measured["depth"] = _domain(arguments.get("domain") or arguments.get("args"))
+        domains = [_domain(arguments.get(name)) for name in _DOMAINS]
+        measured["leaves"], measured["depth"] = (max(sizes) for sizes in zip(*domains, strict=True))
         for kind, size in measured.items():
             greatest = getattr(self, kind)
             if greatest is not None and size > greatest:
@@ -113,6 +115,35 @@ class Shape:
 _VALUES = ("vals_list", "data", "vals")
 _INFINITE = float("inf")
 _UNLIMITED = Shape()
+_DOMAINS = ("domain", "args", "having", "search_domain", "category_domain", "comodel_domain", "filter_domain",
+            "group_domain")  # fmt: skip
+_SPECIFICATIONS = ("specification", "fields_spec", "unfold_read_specification")
+_UNFOLDED = "unfold_read_default_limit"
+
+
+def _limits_in(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """The arguments that limit a search. Groups are unfolded up to a limit of their own, which has a default."""
+    return ("limit", _UNFOLDED) if _UNFOLDED in arguments else ("limit",)
+
+
+def _nested(arguments: Mapping[str, Any]) -> int:
+    """How many records do the commands in the values, however deep, create or write with values of their own?"""
+    context = arguments.get("context")
+    defaults = [context[name] for name in context if str(name).startswith("default_")] if _is_map(context) else []
+    pending = [arguments.get("vals_list"), arguments.get("vals"), arguments.get("default"), *defaults]
+    found = 0
+    while pending:
+        item = pending.pop()
+        if _is_map(item):
+            pending.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            pending.extend(item)
+            found += len(item) > 2 and item[0] in (0, 1) and _is_map(item[2])
+    return found
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _count(value: Any) -> int:
@@ -140,7 +171,7 @@ def _domain(value: Any, depth: int = 0) -> tuple[int, int]:
     for item in value:
         if isinstance(item, (list, tuple)):
             leaves += 1
-            if len(item) == 3 and isinstance(item[1], str) and item[1].startswith(("any", "not any")):
+            if len(item) == 3 and isinstance(item[1], str) and item[1].lower().startswith(("any", "not any")):
                 inner, below = _domain(item[2], depth + 1)
                 leaves, deepest = leaves + inner, max(deepest, below)
     # operators in prefix notation nest too: "!" by itself, "&" and "|" over what follows them

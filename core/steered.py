@@ -55,8 +55,7 @@ STEERED: tuple[Steered, ...] = (
         " *:message_process *:message_route hr.employee:get_internal_resume_lines"
         " ir.fields.converter:db_id_for ir.fields.converter:for_model ir.fields.converter:to_field"
         " mail.activity:get_activity_data mail.message.subtype:default_subtypes pos.session:filter_local_data"
-        " pos.session:load_data properties.base.definition:get_properties_base_definition"
-        " website:search_url_dependencies",
+        " pos.session:load_data properties.base.definition:get_properties_base_definition",
     ),
     *_rows(
         Steer.RECORDS,

@@ -23,10 +23,13 @@ from . import api_leak
 from . import api_leak_report
 from . import api_leak_scan
 from . import base
+from . import ir_attachment
 from . import ir_config_parameter
+from . import ir_fields
 from . import ir_http
 from . import ir_module_module
 from . import ir_rule
+from . import res_partner
 from . import res_users
 from . import res_users_apikeys
 from . import res_config_settings

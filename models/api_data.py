@@ -9,6 +9,9 @@ The ORM asks all the time, so the answer for everything that is no restricted AP
 call is one look at an attribute of the cursor (`working_for`).
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -70,6 +73,8 @@ def _asked_fields(model, domain):
     """The fields that `domain` asks for, each with the model that it is asked of."""
     for condition in domain.iter_conditions():
         place = model
+        if condition.operator in ("child_of", "parent_of"):
+            yield from _hierarchy(model, condition.field_expr)
         for name in condition.field_expr.split("."):
             field = place._fields.get(name)
             if field is None:  # a property, a part of a date, or an error that Odoo words itself
@@ -83,6 +88,16 @@ def _asked_fields(model, domain):
                 yield from _asked_fields(place, Domain(condition.value))
 
 
+def _hierarchy(model, path):
+    """The field by which what is asked for is above or below another record, with its model."""
+    for name in path.split("."):
+        field = model._fields.get(name)
+        if field is not None and field.comodel_name:
+            model = model.env[field.comodel_name]
+    if parent := model._fields.get(model._parent_name):
+        yield model, parent
+
+
 def _searching(cls):
     """`_search` of a model that has one of its own: what is asked for is judged before it goes on under sudo."""
 
@@ -93,6 +108,31 @@ def _searching(cls):
 
     _search._api_guard = True
     return _search
+
+
+def _companies_named(value):
+    """All that contexts within `value`, however deep, name as companies to act in."""
+    if isinstance(value, dict):
+        if "allowed_company_ids" in value:
+            yield value["allowed_company_ids"]
+        value = value.values()
+    if not isinstance(value, (str, bytes)) and isinstance(value, Iterable):
+        for inner in value:
+            yield from _companies_named(inner)
+
+
+def _unnamed_value(value, model):
+    """The value of a property, (id, name) or a list of them, without names."""
+    if isinstance(value, (list, tuple)) and value and type(value[0]) is int:
+        return [value[0], f"{model},{value[0]}"]
+    return [_unnamed_value(inner, model) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_among(companies, left):
+    """Are these companies, at least one, all of them among `left`? What is no list of ids is not."""
+    if not isinstance(companies, (list, tuple)) or not companies:
+        return False
+    return all(type(company_id) is int and company_id in left for company_id in companies)
 
 
 class ApiData(models.AbstractModel):
@@ -138,20 +178,24 @@ class ApiData(models.AbstractModel):
         exchange.companies = frozenset.intersection(*sets) if sets else None
 
     @classmethod
-    def _confined(cls, exchange, env, context):
-        """The context of a call that acts in some of its user's companies, or None: there are none.
+    def _confined(cls, exchange, env, arguments):
+        """The context of a call that acts in some of its user's companies, or None: it may not act in those it names.
 
-        What the caller asks for, Odoo compares with the user's companies, which
-        `res.users._get_company_ids` tells; where the caller asks for nothing, all that are left.
+        Odoo itself compares what a caller names with the user's companies, but as late as something asks for
+        them, which may be in the middle of what is cached for everybody. So it is compared before anything runs.
+        Where the caller names none, it acts in all that are left.
         """
-        context = context if isinstance(context, dict) else {}
-        if exchange.companies is None or context.get("allowed_company_ids"):
-            return context
         user = env["res.users"].browse(exchange.identity.uid)
         left = [company_id for company_id in user._get_company_ids() if company_id in exchange.companies]
-        main = user.sudo().company_id.id
-        left.sort(key=lambda company_id: company_id != main)
-        return {**context, "allowed_company_ids": left} if left else None
+        context = arguments.get("context") if isinstance(arguments.get("context"), dict) else {}
+        if not context.get("allowed_company_ids"):
+            main = user.sudo().company_id.id
+            left.sort(key=lambda company_id: company_id != main)
+            context = {**context, "allowed_company_ids": left}
+        # a specification has contexts of its own; an empty list would be the user's main company
+        named = [*_companies_named([value for name, value in arguments.items() if name != "context"])]
+        asked = [context["allowed_company_ids"], *named]
+        return context if all(_is_among(companies, left) for companies in asked) else None
 
     @api.model
     def _hidden_field(self, closure, field, written=False):
@@ -218,6 +262,20 @@ class ApiData(models.AbstractModel):
                     raise self.env["api.guard"]._refused_inside(exchange, deny, place)
 
     @api.model
+    def _check_references(self, references):
+        """Refuse values that name records outside of what the policies show: a link to one would tell of it."""
+        exchange, ids_of = working_for(self.env.cr), defaultdict(set)
+        for model, record_id in references:
+            ids_of[model].add(record_id)
+        for model, ids in ids_of.items():
+            for closure in exchange.closures if model in self.env else ():
+                if model in closure.restricted_models:
+                    records = self.env[model].browse(ids)
+                    if len(self._within(records, closure)) < len(records):
+                        deny = Deny(Reason.RECORD_HIDDEN, closure.policy.name)
+                        raise self.env["api.guard"]._refused_inside(exchange, deny, model)
+
+    @api.model
     def _check_still_within(self, records):
         """Refuse a call whose values have moved records out of what its policies leave to it."""
         exchange = working_for(self.env.cr)
@@ -225,6 +283,52 @@ class ApiData(models.AbstractModel):
             if len(self._within(records, closure, Operation.WRITE)) < len(records.filtered("id")):
                 deny, place = Deny(Reason.RECORD_HIDDEN, closure.policy.name), f"{records._name}: moved"
                 raise self.env["api.guard"]._refused_inside(exchange, deny, place)
+
+    @api.model
+    def _read_lines(self, records):
+        """Read the lines of records into the cache, where not all are shown: whatever copies them finds these."""
+        exchange = working_for(self.env.cr)
+        restricted = set().union(*(closure.restricted_models for closure in exchange.closures))
+        lines = [name for name, field in records._fields.items()
+                 if field.type == "one2many" and field.store and field.comodel_name in restricted]  # fmt: skip
+        records.invalidate_recordset(lines)
+        with exchange.showing():
+            for name in lines:
+                records.mapped(name)
+
+    @api.model
+    def _with_external_ids(self, records):
+        """Those of `records` whose external ids an export tells. Raises Refused where it would have to make some."""
+        exchange, guard = working_for(self.env.cr), self.env["api.guard"]
+        for closure in exchange.closures:
+            records = self._within(records, closure)
+        if records and exchange.scoped and (deny := guard._judge_nested(exchange, "ir.model.data", Operation.CREATE)):
+            condition = SQL("model = %s AND res_id IN %s", records._name, records._ids)
+            found = self.env.execute_query(SQL("SELECT res_id FROM ir_model_data WHERE %s", condition))
+            if {*records._ids} - {row_id for (row_id,) in found}:
+                raise guard._refused_inside(exchange, deny, "ir.model.data: create")
+        return records
+
+    @api.model
+    def _unname_properties(self, values):
+        """Blank the names of records in values of properties, whose models are named by nothing that a scope covers."""
+        exchange = working_for(self.env.cr)
+        if exchange is None or not exchange.scoped or not exchange.is_strict or self.env.su:
+            return
+        for item in (item for value in values if isinstance(value, list) for item in value):
+            model = item.get("comodel")
+            if model and self.env["api.guard"]._judge_nested(exchange, model, Operation.READ):
+                item["value"] = _unnamed_value(item.get("value"), model)
+
+    @api.model
+    def _renamed(self, model, answer):
+        """The answer of a `name_create`, (id, name), with the name that the call may learn."""
+        if not answer or model not in self.env:
+            return answer
+        record = self.env[model].browse(answer[0])
+        record.invalidate_recordset(["display_name"])
+        with working_for(self.env.cr).showing():
+            return [record.id, record.sudo().display_name]
 
     @api.model
     def _unnamed(self, records):

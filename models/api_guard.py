@@ -26,13 +26,14 @@ from odoo import models
 from odoo.api import Environment
 from odoo.exceptions import AccessDenied
 from odoo.modules.registry import Registry
+from odoo.tools import SQL
 from psycopg2.errors import ReadOnlySqlTransaction
 
 from ..core.call import Call, Door, Kind, Operation, Target
 from ..core.decide import decide, decide_active, decide_answer
 from ..core.markup import is_active
 from ..core.network import parse_network
-from ..core.operation import OWN, OWN_METHODS, operations_of
+from ..core.operation import OWN, OWN_METHODS, UNASKED, operations_of
 from ..core.policy import Detail, Policy, least_detail
 from ..core.recovery import read_recovery
 from ..core.redact import redact
@@ -48,7 +49,7 @@ from ..seams.read_only import read_only
 from .api_audit_entry import ApiAuditEntry
 from .api_identity import reason_of_form
 from .api_recorder import bounded_ids, rows_of
-from .commands import contents_of
+from .commands import contents_of, contents_of_defaults, defaults_of, named
 
 _OWN_WORDS = frozenset({Reason.UNKNOWN_FIELD, Reason.ACTIVE_HTML})  # what they met, the caller itself has said
 #: methods that write what their caller names, and nothing that it says in other words (a name that holds an address)
@@ -314,11 +315,14 @@ class ApiGuard(models.AbstractModel):
         exchange.arguments = redact(arguments, detail, exchange.secrets) if arguments else None  # before they change
         exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
         exchange.given = _ids(record_ids)
+        exchange.defaults = defaults_of((arguments or {}).get("context"))
         verdict = cls._judge(exchange, exchange.identity, target, arguments)
         if isinstance(verdict, Allow):
             contents = contents_of(exchange.registry, target.model, target.method, arguments or {})
+            contents = _with_names(cr, contents)  # asks the database only where an id stands for a model
             verdict = exchange.verdict = cls._judge_contents(exchange, contents, verdict)
             exchange.named = contents.named if _says_all(target, arguments) else None
+            exchange.references = contents.references
         cls._require(exchange, verdict)
         exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)
@@ -353,7 +357,7 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _judge_contents(cls, exchange, contents, verdict):
         """The verdict on an allowed call, its values considered."""
-        for model, operation in sorted(contents.operations):
+        for model, operation in sorted(contents.operations, key=str):
             if denied := cls._judge_nested(exchange, model, operation):
                 exchange.place = f"{model}: {operation.value}"
                 return denied
@@ -386,7 +390,7 @@ class ApiGuard(models.AbstractModel):
     def _run(cls, exchange, cr, method):
         """Run an admitted method: `method()`. What was refused inside and forgiven there is no refusal of the call."""
         verdict, place = exchange.verdict, exchange.place
-        if exchange.closures and exchange.record_ids and not exchange.reads_only:
+        if exchange.closures and (exchange.references or _are_given(exchange)):
             cls._check_given(exchange, cr)
         if not exchange.read_only:
             result = method()
@@ -397,6 +401,9 @@ class ApiGuard(models.AbstractModel):
             except ReadOnlySqlTransaction as error:
                 raise cls._refused_inside(exchange, cls._read_only_deny(exchange)) from error
         exchange.verdict, exchange.place = verdict, place
+        if exchange.closures and exchange.call.target.method == "name_create":
+            env = Environment(cr, exchange.identity.uid, {})
+            result = env["api.data"]._renamed(exchange.call.target.model, result)
         judged = decide_answer(exchange.identity.policies, rows_of(result), verdict)
         if isinstance(judged, Deny):
             raise cls._refused_inside(exchange, judged)
@@ -405,10 +412,29 @@ class ApiGuard(models.AbstractModel):
 
     @classmethod
     def _check_given(cls, exchange, cr):
-        target = exchange.call.target
-        if target.model in exchange.registry:
-            env = Environment(cr, exchange.identity.uid, {})
+        target, env = exchange.call.target, Environment(cr, exchange.identity.uid, {})
+        if target.model not in exchange.registry:
+            return
+        if _are_given(exchange):
             env["api.data"]._check_given(env[target.model].browse(exchange.given), target.operations)
+        env["api.data"]._check_references(exchange.references)
+
+    @classmethod
+    def _check_defaults(cls, exchange, model, names):
+        """What a call's context gives to new records is the caller's doing, with whatever rights they are made."""
+        context = model.env.context
+        values = {name: value for name, value in exchange.defaults.items() if name in names}
+        values = {name: value for name, value in values.items() if context.get(f"default_{name}") == value}
+        if not values:
+            return
+        contents = contents_of_defaults(exchange.registry, model._name, values, exchange.reads_only)
+        contents = _with_names(model.env.cr, contents)
+        verdict = cls._judge_contents(exchange, contents, exchange.verdict)
+        if isinstance(verdict, Deny):
+            raise cls._refused_inside(exchange, verdict, exchange.place)
+        if exchange.closures:
+            env = Environment(model.env.cr, exchange.identity.uid, {})
+            env["api.data"]._check_references(contents.references)
 
     @classmethod
     def _read_only_deny(cls, exchange):
@@ -416,11 +442,12 @@ class ApiGuard(models.AbstractModel):
         return Deny(Reason.READ_ONLY, policy.name)
 
     @classmethod
-    def _confine(cls, exchange, env, arguments):
+    def _confine(cls, exchange, env, arguments, positional=()):
         """Let `arguments`, which hold the context, act in the companies of the policies."""
         if exchange.companies is not None:
             cls._require_companies(exchange, env, arguments.get("context"))
-            context = exchange.registry["api.data"]._confined(exchange, env, arguments.get("context"))
+            everything = {"": positional, **arguments}
+            context = exchange.registry["api.data"]._confined(exchange, env, everything)
             if context is None:
                 raise cls._refused_inside(exchange, Deny(Reason.OUT_OF_SCOPE))
             arguments["context"] = context
@@ -431,8 +458,7 @@ class ApiGuard(models.AbstractModel):
         asked = set(_ids(context.get("allowed_company_ids"))) if isinstance(context, dict) else set()
         if not (taken := asked - exchange.companies):
             return
-        with exchange.suspending():
-            taken &= set(env["res.users"].browse(exchange.identity.uid)._get_company_ids())
+        taken &= set(env["res.users"].browse(exchange.identity.uid).sudo().company_ids.ids)
         for closure in exchange.closures if taken else ():
             if closure.policy.companies is not None and taken - closure.policy.companies:
                 deny = Deny(Reason.RECORD_HIDDEN, closure.policy.name)
@@ -523,10 +549,28 @@ def _named(registry, model, method, args, ids):
     values = list(args) if ids is None else list(args[1:])
     names = [] if ids is None else ["ids"]
     with contextlib.suppress(TypeError):  # an unhashable callable
-        names += _parameters(function)
+        names += _told_parameters(registry, model, method, function)
     values = values if ids is None else [ids, *values]
     named = dict(zip(names, values, strict=False))
     return named | ({"args": values[len(names) :]} if len(values) > len(names) else {})
+
+
+def _told_parameters(registry, model, method, function):
+    """The parameters' names of a method; where an override takes `*args`, those of what it overrides."""
+    if not _takes_any(function):
+        return _parameters(function)
+    defined = [vars(cls).get(method) for cls in registry[model].__mro__]
+    told = (_parameters(one) for one in filter(callable, defined) if not _takes_any(one))
+    return next(told, _parameters(function))
+
+
+@functools.lru_cache(maxsize=1024)
+def _takes_any(function):
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -550,6 +594,20 @@ def _ids(value):
     """All record ids of a call, as far as they are numbers; what is not, Odoo itself will not take."""
     values = value if isinstance(value, (list, tuple)) else [value]
     return tuple({number for number in values if isinstance(number, int) and not isinstance(number, bool)})
+
+
+def _are_given(exchange):
+    """Does the call name records of which Odoo's rules are not asked as they are read?"""
+    return exchange.record_ids and (not exchange.reads_only or exchange.call.target.method in UNASKED)
+
+
+def _with_names(cr, contents):
+    """The contents of a call's values, each model by its name."""
+    ids = [model for model, _number in contents.references if not isinstance(model, str)]
+    if not ids:
+        return contents
+    cr.execute(SQL("SELECT id, model FROM ir_model WHERE id = ANY(%s)", ids))
+    return named(contents, dict(cr.fetchall()))
 
 
 def _with_refusal(identity, reason):

@@ -15,7 +15,7 @@ from odoo.service.model import get_public_method
 from ..core import openapi
 from ..core.call import Door, Operation
 from ..core.decide import decide
-from ..core.operation import OPERATIONS
+from ..core.operation import OPERATIONS, operations_of
 from ..core.verdict import Allow
 from ..seams.exchange import working_for
 from .api_guard import target_of
@@ -23,6 +23,7 @@ from .api_guard import target_of
 _ACCESS = frozenset(
     operation.value for operation in (Operation.READ, Operation.WRITE, Operation.CREATE, Operation.UNLINK)
 )
+_NO_VALUES = frozenset({Operation.READ, Operation.UNLINK})
 _DESCRIBED = ["type", "string", "selection", "size", "readonly"]
 
 
@@ -42,7 +43,8 @@ class ApiOpenapi(models.AbstractModel):
             if methods := self._callable_methods(model):
                 described, readable = self._described(model)
                 schemas[f"{name}.read"] = _record(self._as_masked(model, described), readable, openapi.read_schema)
-                schemas[f"{name}.write"] = _record(described, self._written(model), openapi.write_schema)
+                written = self._written(model) if any(map(_may_write, methods)) else ()
+                schemas[f"{name}.write"] = _record(described, written, openapi.write_schema)
                 for method in methods:
                     paths[f"/json/2/{name}/{method}"] = self._operation(model, method, readable)
         server = self.env["ir.config_parameter"].sudo().get_param("web.base.url", "/")
@@ -144,6 +146,10 @@ class ApiOpenapi(models.AbstractModel):
             "fields": {name: field for name, field in shown["fields"].items() if name in fields},
             "methods": {name: listed[name] for name in kept} if isinstance(listed, dict) else kept,
         }
+
+
+def _may_write(method):
+    return not operations_of(method) <= _NO_VALUES
 
 
 def _record(described, names, schema):

@@ -249,8 +249,29 @@ def rows_of(result):
         return 0
     if isinstance(result, dict):
         records = next((result[name] for name in ("records", "groups") if name in result), None)
-        return len(records) if isinstance(records, (list, tuple)) else 1
-    return len(result) if isinstance(result, (list, tuple, models.BaseModel)) else int(result is not None)
+        return _rows(records) if isinstance(records, (list, tuple)) else 1
+    if isinstance(result, (list, tuple)):
+        return _rows(result)
+    return len(result) if isinstance(result, models.BaseModel) else int(result is not None)
+
+
+def _rows(rows):
+    return sum(map(_rows_in, rows))
+
+
+def _rows_in(row):
+    """One, and what a group holds: its records, its groups, the values of each that an aggregate lists."""
+    if isinstance(row, list) and row and all(isinstance(inner, dict) for inner in row):
+        return _rows(row)  # one of several groupings
+    if not isinstance(row, dict):
+        return 1
+    listed = [len(value) for name, value in row.items() if _lists(name) and isinstance(value, (list, tuple))]
+    inner = sum(rows_of(row[name]) for name in ("__records", "__groups") if name in row)
+    return max(1, *listed) + inner if listed else 1 + inner
+
+
+def _lists(name):
+    return isinstance(name, str) and name.partition(":")[2] in ("array_agg", "array_agg_distinct", "recordset")
 
 
 def _only_reads(exchange):

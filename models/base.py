@@ -16,14 +16,13 @@ from functools import partial
 from odoo import api, models
 from odoo.fields import Domain
 
-from ..core.call import Door, Operation
+from ..core.call import BY_VALUES, Door, Operation
 from ..core.protected import is_protected
 from ..seams.exchange import working_for
 from .api_data import barring, closures_of
 
 # JSON-1 and the documentation show what a screen shows, and have to look up which screen that is
 _SHOWING_SCREENS = frozenset({Door.JSON1, Door.DOCS})
-_BY_VALUES = frozenset({Operation.WRITE, Operation.CREATE})
 _SCREENS = ("ir.actions.", "ir.ui.", "ir.embedded.actions", "ir.module.module")
 
 
@@ -118,9 +117,19 @@ class Base(models.AbstractModel):
         if self.env.cr._api_guard_exchange is None:
             return done
         exchange = working_for(self.env.cr)
-        if exchange is not None and exchange.closures and exchange.call.target.operations & _BY_VALUES:
+        if exchange is not None and exchange.closures and exchange.call.target.operations & BY_VALUES:
             self.env["api.data"]._check_still_within(self)
         return done
+
+    # rests on odoo/orm/models.py, default_get: the context of a call gives values to each record that is made
+    @api.model
+    def default_get(self, fields):
+        if self.env.cr._api_guard_exchange is None:
+            return super().default_get(fields)
+        exchange = working_for(self.env.cr)
+        if exchange is not None and exchange.defaults:
+            self.env["api.guard"]._check_defaults(exchange, self, fields)
+        return super().default_get(fields)
 
     # rests on odoo/orm/models.py, _field_to_sql: a related field is looked through with all rights
     def _field_to_sql(self, alias, field_expr, query=None):
@@ -152,11 +161,41 @@ class Base(models.AbstractModel):
 
     # rests on odoo/orm/models.py, _read_format: read, search_read and web_read end here
     def _read_format(self, fnames, load="_classic_read"):
-        masked = self.env["api.data"]._masked(self, fnames) if closures_of(self.env) else {}
-        if not masked:
+        if self.env.cr._api_guard_exchange is None:
             return super()._read_format(fnames, load)
-        rows = super()._read_format([name for name in fnames if name not in masked], load)
-        return self.env["api.data"]._with_masked(self, rows, masked, load)
+        masked = self.env["api.data"]._masked(self, fnames) if closures_of(self.env) else {}
+        rows = super()._read_format([name for name in fnames if name not in masked] if masked else fnames, load)
+        for name in fnames:
+            if name in self._fields and self._fields[name].type == "properties":
+                self.env["api.data"]._unname_properties([row.get(name) for row in rows])
+        return self.env["api.data"]._with_masked(self, rows, masked, load) if masked else rows
+
+    # rests on odoo/orm/models.py, copy_data: the lines of a record are copied as far as its copier may read them
+    def copy_data(self, default=None):
+        if self.env.cr._api_guard_exchange is None:
+            return super().copy_data(default)
+        exchange = working_for(self.env.cr)
+        if exchange is not None and exchange.closures and exchange.call.target.method == "copy" and not self.env.su:
+            self.env["api.data"]._read_lines(self)
+        return super().copy_data(default)
+
+    # rests on odoo/orm/models.py, _load_records: what an import has gathered is written while it looks up a name
+    def _load_records(self, data_list, update=False):
+        exchange = working_for(self.env.cr)
+        if exchange is None:
+            return super()._load_records(data_list, update)
+        with exchange.showing(False):
+            return super()._load_records(data_list, update)
+
+    # rests on odoo/orm/models.py, __ensure_xml_id: reads the external ids of whatever an export comes by, and makes
+    # those that are missing
+    def _BaseModel__ensure_xml_id(self, skip=False):
+        exchange = working_for(self.env.cr)
+        if exchange is None or skip or not self:
+            return super()._BaseModel__ensure_xml_id(skip)
+        named = self.env["api.data"]._with_external_ids(self)
+        found = {record.id: name for record, name in super(Base, named)._BaseModel__ensure_xml_id(skip)}
+        return ((record, found.get(record.id, "")) for record in self)
 
     # rests on odoo/orm/models.py, fields_get
     @api.model
@@ -227,6 +266,23 @@ class Base(models.AbstractModel):
         if closures_of(self.env) and (not order or order == self._order):
             order = ", ".join(term for term in self._order.split(",") if self._is_path_open(term.split()[0])) or "id"
         return super()._order_to_sql(order, query, alias, reverse)
+
+    # rests on odoo/orm/models.py, _order_field_to_sql: by a many2one is by its comodel's own order, which tells
+    # whose name comes first
+    def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
+        if self.env.cr._api_guard_exchange is None:
+            return super()._order_field_to_sql(alias, field_name, direction, nulls, query)
+        name = field_name.partition(".")[0]
+        if working_for(self.env.cr) is not None and self._is_order_closed(self._fields.get(name)):
+            field_name = f"{name}.id"
+        return super()._order_field_to_sql(alias, field_name, direction, nulls, query)
+
+    def _is_order_closed(self, field):
+        if field is None or field.type != "many2one":
+            return False
+        if any(field.comodel_name in closure.restricted_models for closure in closures_of(self.env)):
+            return True
+        return self._denied_lines(field) is not None
 
 
 def _has_no_effect(field):

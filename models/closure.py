@@ -12,25 +12,32 @@ it is worked out once and kept with the registry.
 
 import ast
 import logging
+import re
 from collections import OrderedDict, defaultdict, deque
 from functools import cached_property
 
 from odoo.fields import Domain
+from odoo.models import MAGIC_COLUMNS
+from odoo.tools import SQL
 from odoo.tools.safe_eval import safe_eval
 
 from ..core.call import Operation
-from ..core.data import domains_on, is_given, masker_of, shows
+from ..core.data import domains_on, hides_by_name, is_given, masker_of, names_fully, shows
 
 _logger = logging.getLogger(__name__)
 
 MAX_CLOSURES = 128
-_GRAPH, _CLOSURES = "_api_guard_graph", "_api_guard_closures"
+_GRAPH, _CLOSURES, _VIEWS = "_api_guard_graph", "_api_guard_closures", "_api_guard_views"
 
 RULE, MASK, RELATED, COMPUTED, RECORDS, UNTRACEABLE, OPENS, HISTORY = (
     "rule", "mask", "related", "computed", "records", "untraceable", "opens", "history",
 )  # fmt: skip
 
 _TOKEN, _HTML_HISTORY = "access_token", "html_field_history"
+_MESSAGE, _ATTACHMENT = "mail.message", "ir.attachment"
+_UNTRACED = (("ir.model", "count"),)  # counts all records of a model, by SQL
+_OWN = {"display_name", *MAGIC_COLUMNS}  # each record's own, whatever another one has under that name
+_WORDS = re.compile(r"\w+")
 
 
 class Graph:
@@ -41,11 +48,39 @@ class Graph:
         self.written_through = defaultdict(set)  # field → related fields that write it
         self.reading_of = defaultdict(set)  # model → fields that show its records' values whoever asks
         self.references = defaultdict(set)  # model → {(field that holds a model's name, field that holds an id of it)}
-        self.untraceable = set()
+        self.untraceable = {place for place in _UNTRACED if place[0] in registry}
+        self.sources = {}  # inherited field → the field of the parent (`_inherits`) that it is
+        self.filled = defaultdict(set)  # model → fields that are filled in, with all rights, from one of its records
+        self.views = defaultdict(set)  # model that is a query → {(its many2one, model that it leads to)}
+        self.shared = defaultdict(set)  # field → those of that name in queries that lead to its model
+        self.sides = defaultdict(set)  # many2many → the same relation from its other side
+        self.parts = defaultdict(set)  # model → many2one fields to the message that its records are part of
+        pairs = defaultdict(set)  # table of a many2many → its fields
         for model_name, model in registry.items():
             for field in model._fields.values():
                 self._add(registry, model_name, field)
                 self._add_by_name(model_name, model._fields, field)
+                self._add_beside(registry, model, field)
+                if field.type == "many2many" and field.store and field.relation:
+                    pairs[field.relation].add((model_name, field.name))
+        for pair in pairs.values():
+            for place in pair:
+                self.sides[place] |= pair - {place}
+                self.written_through[place] |= pair - {place}
+
+    def _add_beside(self, registry, model, field):
+        """The same values in another table: of a parent, of a query over tables, of what is part of a message."""
+        here = (model._name, field.name)
+        if field.inherited:
+            self.sources[here] = (field.related_field.model_name, field.related_field.name)
+        if field.type != "many2one" or not field.store or field.comodel_name not in registry:
+            return
+        if field.comodel_name == _MESSAGE and model._name != _MESSAGE and model._auto:
+            self.parts[model._name].add(field.name)
+        if not model._auto and not model._abstract:
+            self.views[model._name].add((field.name, field.comodel_name))
+            for name in model._fields.keys() & registry[field.comodel_name]._fields.keys() - _OWN:
+                self.shared[field.comodel_name, name].add((model._name, name))
 
     def _add(self, registry, model_name, field):
         here = (model_name, field.name)
@@ -82,6 +117,8 @@ class Graph:
             # an inherited field is a field of the very record, whose parent the rules of Odoo look at as well
             if (field.related or field.compute_sudo) and not field.inherited:
                 self.reading_of[model_name].add(here)
+        if field.compute_sudo and not field.related and step.comodel_name:
+            self.filled[model_name].add(here)
 
 
 class Closure:
@@ -111,16 +148,19 @@ class Closure:
     def _has_domain(self, model_name):
         if domains_on(self.policy, model_name, Operation.READ):
             return True
+        if any(domains_on(self.policy, comodel, Operation.READ) for _name, comodel in self._graph.views[model_name]):
+            return True
         return self.policy.companies is not None and model_name == "res.company"
 
     @cached_property
     def causes(self):
         """All fields that are closed to reading: (model, field) → why."""
-        graph = _kept(self._registry, _GRAPH, lambda: Graph(self._registry))
-        causes = {}
+        graph, causes = self._graph, {}
         for model_name, name in self._named_fields():
             if not shows(self.policy, model_name, name, written=False):
                 causes[model_name, name] = MASK if masker_of(self.policy, model_name, name) else RULE
+        self._spread(causes, [(place, COMPUTED) for place in self._filled_from(causes)])
+        self._spread(causes, [(place, RELATED) for place in self._kept_beside(causes)])
         shown_elsewhere = (
             (place, RECORDS) for model_name in self.restricted_models for place in graph.reading_of[model_name]
         )
@@ -147,6 +187,46 @@ class Closure:
         is_part = name in self._registry.field_depends.get(model._fields["display_name"], ())
         return is_part and is_given(self.policy, model_name, "display_name")
 
+    @property
+    def _graph(self):
+        return _kept(self._registry, _GRAPH, lambda: Graph(self._registry))
+
+    def _filled_from(self, places):
+        """The fields that are filled in from records with fields among `places`, as their names tell.
+
+        Such a field depends on the reference alone, and on which fields of what it refers to nobody can tell. To hide
+        all of them would hide an order's prices with a product's cost. A reference is hidden with one that a line
+        names: where a line shows only some fields of contacts, an order still tells whose it is.
+        """
+        hidden = defaultdict(set)
+        for model_name, name in places:
+            hidden[model_name].add(name)
+        for model_name, names in hidden.items():
+            for place in self._graph.filled[model_name]:
+                found = [name for name in names if f"_{name}_" in f"_{place[1]}_"]
+                is_reference = self._registry[place[0]]._fields[place[1]].relational
+                if (found and not is_reference) or any(hides_by_name(self.policy, model_name, name) for name in found):
+                    yield place
+
+    def _kept_beside(self, places):
+        """The fields that hold the same values as these in another table.
+
+        A relation is hidden from its other side where it is hidden by its name: a line that shows only some fields
+        of contacts says nothing of who takes part in a meeting.
+        """
+        yield from self._sources_of(places, Operation.READ)
+        for place in places:
+            yield from self._graph.shared.get(place, ())
+            if hides_by_name(self.policy, *place):
+                yield from self._graph.sides.get(place, ())
+
+    def _sources_of(self, places, operation):
+        """The fields of parents that inherited ones among `places` are, where only patterns reach the parent."""
+        for place in places:
+            source = self._graph.sources.get(place)
+            if source is not None and not names_fully(self.policy, source[0], operation):
+                yield source
+
     def _named_fields(self):
         """The fields of the models of which the policy says something."""
         lines = [line for line in self.policy.scopes or () if line.restricts_data]
@@ -161,27 +241,84 @@ class Closure:
 
     @cached_property
     def _unwritable(self):
-        graph = _kept(self._registry, _GRAPH, lambda: Graph(self._registry))
         closed = {place for place in self._named_fields() if not shows(self.policy, *place, written=True)}
+        closed.update(self._sources_of(frozenset(closed), Operation.WRITE))
         queue = deque(closed)
         while queue:
-            for place in graph.written_through[queue.popleft()] - closed:
+            for place in self._graph.written_through[queue.popleft()] - closed:
                 closed.add(place)
                 queue.append(place)
         return closed
+
+    @cached_property
+    def _closed_files(self):
+        """The fields whose values are attachments, and closed: {written: {model: names}}."""
+        found = {False: defaultdict(set), True: defaultdict(set)}
+        for written, places in ((False, self.causes), (True, self._unwritable | self._made_of(self._unwritable))):
+            for model_name, name in places:
+                if getattr(self._registry[model_name]._fields[name], "attachment", False):
+                    found[written][model_name].add(name)
+        return found
+
+    def _made_of(self, places):
+        """The fields of the same record that are made of these: an image in another size."""
+        return {
+            dependent
+            for place in places
+            for dependent, _kind in self._graph.dependents.get(place, ())
+            if dependent[0] == place[0]
+        }
 
     def domain(self, model, operation):
         """The records of `model` that the policy leaves to `operation`, as a Domain."""
         domains = [self._evaluated(model, text) for text in domains_on(self.policy, model._name, operation)]
         if self.policy.companies is not None:
             domains.append(_company_domain(model, sorted(self.policy.companies)))
-        graph = _kept(self._registry, _GRAPH, lambda: Graph(self._registry))
         domains += [
             Domain(named_by, "!=", name) | Domain(field, "in", self._reached(model.env, name))
-            for named_by, field in graph.references.get(model._name, ())
+            for named_by, field in self._graph.references.get(model._name, ())
             for name in sorted(self._referred - {model._name})
         ]
+        if model._name == _ATTACHMENT:
+            domains += [
+                Domain("res_model", "!=", name) | Domain("res_field", "not in", sorted(names))
+                for name, names in sorted(self._closed_files[operation is not Operation.READ].items())
+            ]
+        if self._referred and (parts := self._graph.parts.get(model._name)):
+            domains += [self._is_empty_or_in(model, name, self._messages(model.env)) for name in sorted(parts)]
+        if not model._auto and not model._abstract:
+            domains += self._view_domains(model)
         return Domain.AND(domains)
+
+    def _is_empty_or_in(self, model, name, query):
+        return Domain(name, "=", False) | Domain(name, "in", query)
+
+    def _messages(self, env):
+        model = env[_MESSAGE].sudo().with_context(active_test=False)
+        return model._search(self.domain(env[_MESSAGE], Operation.READ))
+
+    def _view_domains(self, model):
+        """A query shows other models' records: those that a domain leaves, by its many2one; without one, none.
+
+        A line that names the query itself has been thought about. What is hidden of a model that it leads to is
+        hidden by its name (`Graph.views`); of one that it does not lead to, nobody can tell.
+        """
+        is_named = names_fully(self.policy, model._name, Operation.READ)
+        used = frozenset() if is_named else _tables_used(model)
+        for name in sorted(self._restricted_tables):
+            fields = sorted(field for field, comodel in self._graph.views[model._name] if comodel == name)
+            if not fields and self._registry[name]._table in used:
+                yield Domain.FALSE
+            elif domains_on(self.policy, name, Operation.READ):
+                yield from (self._is_empty_or_in(model, field, self._reached(model.env, name)) for field in fields)
+
+    @cached_property
+    def _restricted_tables(self):
+        """The models of which a line says something for reading."""
+        lines = [line for line in self.policy.scopes or () if line.is_exact and line.restricts_data]
+        named = {line.pattern for line in lines if line.pattern in self._registry}
+        hiding = {model_name for (model_name, _name), cause in self.causes.items() if cause in (RULE, MASK)}
+        return {name for name in named if name in hiding or domains_on(self.policy, name, Operation.READ)}
 
     @cached_property
     def _referred(self):
@@ -216,6 +353,18 @@ def _company_domain(model, company_ids):
     if field is None or field.comodel_name != "res.company" or not field._description_searchable:
         return Domain.TRUE
     return Domain("company_id", "in", [*company_ids, False])
+
+
+def _tables_used(model):
+    """The words of the query that the model is, its tables among them."""
+    kept = _kept(model.env.registry, _VIEWS, dict)
+    if model._name not in kept:
+        query = model.sudo()._table_query
+        if query is None:
+            model.env.cr.execute(SQL("SELECT pg_get_viewdef(to_regclass(%s))", model._table))
+            query = model.env.cr.fetchone()[0]
+        kept[model._name] = frozenset(_WORDS.findall(query.code if isinstance(query, SQL) else query or ""))
+    return kept[model._name]
 
 
 def _literal(text):

@@ -59,6 +59,8 @@ class IrHttp(models.AbstractModel):
         guard, cr, dispatch = request.registry["api.guard"], request.env.cr, super()._dispatch
         try:
             guard._confine(exchange, request.env, request.params)
+            if exchange.companies is not None:  # JSON-1 and others take no context
+                request.update_context(allowed_company_ids=request.params["context"]["allowed_company_ids"])
             result = guard._run(exchange, cr, lambda: _answered(exchange, dispatch, endpoint))
         except Exception as error:
             recorder._fail(exchange, error)

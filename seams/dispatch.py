@@ -144,7 +144,7 @@ def _call_kw(original):
         if exchange is None or not (exchange.running and exchange.is_governed):
             return original(model, name, args, kwargs)
         guard, cr = exchange.registry["api.guard"], model.env.cr
-        guard._confine(exchange, model.env, kwargs)
+        guard._confine(exchange, model.env, kwargs, args)
         result = guard._run(exchange, cr, lambda: original(model, name, args, kwargs))
         model.env["api.recorder"]._note_result(exchange, name, result)
         _render(exchange, result)

@@ -79,6 +79,7 @@ class Exchange:
         "code",
         "companies",
         "database",
+        "defaults",
         "deferred",
         "depth",
         "door",
@@ -99,6 +100,7 @@ class Exchange:
         "reads_only",
         "record_count",
         "record_ids",
+        "references",
         "registry",
         "rendered",
         "request_id",
@@ -144,6 +146,8 @@ class Exchange:
         self.given = ()  # all ids of the records that the call names
         self.named = None  # {(model, field)} that its values name; None: they may be said in other ways as well
         self.filled = frozenset()  # names of fields that Odoo fills in by itself in the records that are being created
+        self.references = ()  # (model, id) of those that its values name
+        self.defaults = {}  # what its context gives to new records of whatever model: name of a field → value
         self.shows = False  # what a specification asks for is being read
         self.depth = 0  # of the computations of fields that are under way
         self.suspended = False  # what runs is Odoo's own doing, and not the caller's
@@ -253,13 +257,13 @@ class Exchange:
         return self.shows or self.reads_only
 
     @contextlib.contextmanager
-    def showing(self):
-        """Within, the caller is shown what it asked for."""
-        self.shows = True
+    def showing(self, shows=True):
+        """Within, the caller is shown what it asked for; False: business code works, in the middle of that."""
+        was, self.shows = self.shows, shows
         try:
             yield
         finally:
-            self.shows = False
+            self.shows = was
 
     @contextlib.contextmanager
     def suspending(self):

@@ -3,7 +3,7 @@
 from odoo.tests.common import BaseCase
 
 from ...core.call import Operation
-from ...core.data import domains_on, is_given, masker_of, restricting, shows
+from ...core.data import domains_on, hides_by_name, is_given, masker_of, names_fully, restricting, shows
 from ...core.mask import Masker
 from ...core.policy import compile_policy, write_document
 
@@ -41,6 +41,20 @@ class TestData(BaseCase):
         policy = a_policy(["m", ["read"], [], {"reads": ["except", ["a"]]}], ["*", ["read"], []])
         self.assertFalse(shows(policy, "m", "a", written=False))
 
+    def test_a_broad_line_that_grants_more_lifts_nothing(self):
+        data = {"domain": "[1]", "writes": ["except", ["a"]]}
+        for broad in (["*", ["write", "unlink"], []], ["m.*", ["create"], []]):
+            policy = a_policy(["m.n", ["read"], [], data], broad)
+            with self.subTest(broad=broad):
+                self.assertFalse(shows(policy, "m.n", "a", written=True))
+                for operation in (WRITE, Operation.CREATE, Operation.UNLINK):
+                    self.assertEqual(domains_on(policy, "m.n", operation), ["[1]"])
+
+    def test_a_line_for_creating_lifts_nothing_of_what_binds_writing(self):
+        narrow = ["m", ["read"], [], {"writes": ["except", ["a"]]}]
+        policy = a_policy(narrow, ["m", ["create"], []], ["*", ["write"], []])
+        self.assertFalse(shows(policy, "m", "a", written=True))
+
     def test_restrictions_of_several_lines_add_up(self):
         policy = a_policy(
             ["m", ["read"], [], {"reads": ["except", ["a"]], "domain": "[1]"}],
@@ -70,6 +84,22 @@ class TestData(BaseCase):
         self.assertTrue(is_given(policy, "m", "c"))
         self.assertFalse(is_given(policy, "m", "b"), "to be named among the hidden ones allows nothing")
         self.assertTrue(is_given(a_policy(["m", ["read"], [], {"reads": ["only", ["d"]]}]), "m", "d"))
+
+    def test_a_field_is_hidden_by_its_name_or_by_the_names_of_others(self):
+        for data, expected in (
+            ({"reads": ["except", ["a"]]}, True),
+            ({"masks": [["a", "hash"]]}, True),
+            ({"reads": ["only", ["b"]]}, False),
+            ({"reads": ["except", ["b"]]}, False),
+        ):
+            with self.subTest(data=data):
+                self.assertIs(hides_by_name(a_policy(["m", ["read"], [], data]), "m", "a"), expected)
+
+    def test_a_pattern_names_nothing_fully(self):
+        policy = a_policy(["m", ["read"], []], ["*", ["read", "write"], []])
+        named = [(model, operation) for model in "mn" for operation in (READ, WRITE)
+                 if names_fully(policy, model, operation)]  # fmt: skip
+        self.assertEqual(named, [("m", READ)])
 
     def test_what_makes_no_sense_is_not_read(self):
         for data in (

@@ -37,6 +37,16 @@ CASES = [  # limits, arguments, body, searches, what is exceeded
     ({"values": 1}, {"vals_list": [{}, {}]}, 0, False, "values"),
     ({"values": 1}, {"vals": {"a": 1, "b": 2}}, 0, False, None),
     ({"values": 1}, {"data": [["x"], ["y"]]}, 0, False, "values"),
+    ({"leaves": 2}, {"domain": [["a", "ANY", [["b", "=", 1], ["c", "=", 1]]]]}, 0, False, "leaves"),
+    ({"leaves": 2}, {"domain": [], "having": [["__count", ">", 0]] * 3}, 0, False, "leaves"),
+    ({"leaves": 2}, {"search_domain": [["a", "=", 1]] * 3}, 0, False, "leaves"),
+    ({"limit": 5}, {"limit": 5, "unfold_read_default_limit": 6}, 0, True, "limit"),
+    ({"limit": 5}, {"limit": 5, "unfold_read_default_limit": None}, 0, True, "limit"),
+    ({"levels": 1}, {"unfold_read_specification": {"a": {"fields": {"b": {}}}}}, 0, False, "levels"),
+    ({"values": 2}, {"vals_list": [{"a": [[0, 0, {}]]}]}, 0, False, None),
+    ({"values": 2}, {"vals_list": [{"a": [[0, 0, {"b": [[1, 7, {}]]}]]}]}, 0, False, "values"),
+    ({"values": 2}, {"vals": {"a": [[6, 0, [1, 2, 3]]]}}, 0, False, None),
+    ({"values": 1}, {"vals_list": [{}], "context": {"default_a": [[0, 0, {}]]}}, 0, False, "values"),
     ({"leaves": 2, "depth": 2, "levels": 2}, {"domain": "x", "specification": [], "ids": "x"}, None, False, None),
 ]
 # fmt: on

@@ -427,6 +427,30 @@ def test_key_acts_in_its_companies_alone(door, world, call):
 
 
 @every_door
+@pytest.mark.parametrize("ways", ["twice", "no list", "specification", "empty in a specification"])
+def test_key_asks_in_vain_to_act_in_another_company(ways, door, world, call):
+    """What depends on a company is the value of the first one that the context names."""
+    main = world.value("SELECT company_id FROM res_users WHERE id = %s", world.admin_uid)
+    [other] = world.web.call("res.company", "create", [{"name": f"Other {token()}"}])
+    world.web.call("res.users", "write", [world.admin_uid], {"company_ids": [(4, other)]})
+    secret = token()
+    [partner] = world.web.call("res.partner", "create", [{"name": "Child", "child_ids": [(0, 0, {"name": "Inner"})]}])
+    [child] = world.web.call("res.partner", "search", [("parent_id", "=", partner)])
+    world.web.call("res.partner", "write", [child], {"barcode": secret}, context={"allowed_company_ids": [main]})
+    context, inner = {
+        "twice": ({"allowed_company_ids": [main] * 31}, None),
+        "no list": ({"allowed_company_ids": {str(main): 1}}, None),
+        "specification": ({}, {"allowed_company_ids": [main]}),
+        "empty in a specification": ({}, {"allowed_company_ids": []}),
+    }[ways]
+    asked = {"child_ids": {"fields": {"barcode": {}}, **({} if inner is None else {"context": inner})}}
+    caller = call(world.key(uid=world.admin_uid, company_ids=[(6, 0, [other])]))
+    answer = EXECUTE[door](caller, "res.partner", "web_read", [partner], specification=asked, context=context)
+    assert answer.refusal
+    assert secret.encode() not in answer.body
+
+
+@every_door
 @pytest.mark.parametrize(("sections", "method", "ids", "arguments", "kind"), [
     ({"max_ids": 2}, "read", [1, 2, 3], {"fields": ["name"]}, "ids: 3"),
     ({"max_limit": 10}, "search_read", None, {"domain": [], "fields": ["name"]}, "limit: unlimited"),

@@ -225,7 +225,7 @@ def test_a_call_that_odoo_repeats_is_held_in_each_attempt(world, one, call):
 
 
 def test_a_hidden_field_that_only_searches_is_closed_whatever_it_would_find(world, call):
-    """`phone_mobile_search` asks the database while Odoo simplifies the domain: no match, nothing was left of it."""
+    """`phone_mobile_search` asks the database while Odoo simplifies the domain: no match, nothing left of it."""
     number = "+32485" + "".join(str(ord(letter) % 10) for letter in token())
     [parent] = world.web.call("res.partner", "create", [{"name": "Parent", "phone": number, "color": 3}])
     world.web.call("res.partner", "create", [{"name": "Child", "parent_id": parent, "color": 7}])
