@@ -113,6 +113,13 @@ class ApiAlert(models.Model):
                     "record, and replace the key: who has read it, has it."
                 ),
             ),
+            Signal.CODES_LOCKED: (
+                self.env._("Second factor locked"),
+                self.env._(
+                    "Five wrong codes in a row came with a good key. Unlock its second factor if the program was yours "
+                    "and its clock or secret was wrong. If not, somebody has the key: revoke it."
+                ),
+            ),
             Signal.KEY_RETIRED_USED: (
                 self.env._("Retired key used"),
                 self.env._(

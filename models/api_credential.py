@@ -87,6 +87,7 @@ class ApiCredential(models.Model):
     key_created_at = fields.Datetime("Created", readonly=True)
     expires_at = fields.Datetime("Expires", readonly=True)
     ended_at = fields.Datetime("Revoked on", readonly=True)
+    ends_at = fields.Datetime("Ends", compute="_compute_ends_at", help="When it expires, or retires for its successor.")
     age_days = fields.Integer("Age (days)", compute="_compute_age_days")
     last_used_at = fields.Datetime("Last used", readonly=True, help="Up to a minute behind the audit log.")
     last_used_peer = fields.Char("Last used from", readonly=True)
@@ -217,6 +218,11 @@ class ApiCredential(models.Model):
         }
         return Domain.OR(domains[status] for status in value if status in domains)
 
+    @api.depends("expires_at", "retires_at")
+    def _compute_ends_at(self):
+        for credential in self:
+            credential.ends_at = min(filter(None, (credential.expires_at, credential.retires_at)), default=False)
+
     @api.depends("key_created_at", "ended_at")
     def _compute_age_days(self):
         now = fields.Datetime.now()
@@ -293,7 +299,7 @@ class ApiCredential(models.Model):
     def _policies(self):
         """The policies that apply to this key, as a call made now would be judged by them."""
         self.ensure_one()
-        identity = self.env["api.identity"]._of_credential(self.env.cr, self.id)
+        identity = self.env["api.identity"]._of_credential(self.env.cr, self._origin.id)
         return identity.policies if identity else ()
 
     # ----------------------------------------------------------------- actions
@@ -342,6 +348,8 @@ class ApiCredential(models.Model):
         self.env["api.guard"]._require_configuration_right(self.env)
         # a successor that nobody has used yet is in the hands of whoever asked for it with this key
         unused = self._successors(by_hand=False).filtered(lambda key: not key.sudo().predecessor_id.succeeded_at)
+        for key in (self | unused).sudo():
+            key._message_log(body=self.env._("Revoked."))
         (self | unused).sudo().apikey_id.unlink()
         self.invalidate_recordset()
 
@@ -352,9 +360,14 @@ class ApiCredential(models.Model):
     def _check_manager_or_owner(self):
         if self.env.su or self.env.user.has_group("api_guard.group_manager"):
             return
-        makes_bots_keys = self.env.user.has_group("api_guard.group_provisioner")
-        if any(owner != self.env.user and not (owner.api_only and makes_bots_keys) for owner in self.sudo().user_id):
+        if not all(map(self._is_theirs, self)):
             raise AccessError(self.env._("You can only do this with keys of your own."))
+
+    @api.model
+    def _is_theirs(self, key):
+        """Is this a key of the current user, or of a bot whose keys they make?"""
+        owner = key.sudo().user_id
+        return owner == self.env.user or (owner.api_only and self.env.user.has_group("api_guard.group_provisioner"))
 
     def _check_may_hold_secret(self):
         """May the current user see a successor's secret? Its owner; of a bot's key, whoever makes keys for bots."""

@@ -32,7 +32,7 @@ class ApiCredential(models.Model):
         """The policies that apply to this key, its own first."""
         self.ensure_one()
         self.env.flush_all()
-        identity = self.env["api.identity"]._of_credential(self.env.cr, self.id)
+        identity = self.env["api.identity"]._of_credential(self.env.cr, self._origin.id)
         ids = [int(policy_id) for policy_id in identity.policy_ids if policy_id.isdigit()] if identity else []
         return self.env["api.policy"].sudo().with_context(active_test=False).browse(reversed(ids)).exists()
 
@@ -69,7 +69,7 @@ class ApiCredential(models.Model):
         waiting.activity_unlink([_TODO])
         for credential in waiting:
             credential._tell(
-                credential.user_id,
+                credential._people(),
                 self.env._("Your API key “%(key)s” was approved", key=credential.name),
                 self.env._("The key “%(key)s” works from now on.", key=credential.name),
             )
@@ -81,7 +81,7 @@ class ApiCredential(models.Model):
         self.env["api.guard"]._require_configuration_right(self.env)
         for credential in waiting:
             credential._tell(
-                credential.user_id,
+                credential._people(),
                 self.env._("Your API key “%(key)s” was rejected", key=credential.name),
                 self.env._(
                     "The key “%(key)s” was revoked. Ask a manager of API Guard for the reason.", key=credential.name
@@ -124,7 +124,7 @@ class ApiCredential(models.Model):
         if deadline < now:
             self._suspend_for("idle")
             self._tell(
-                self.user_id,
+                self._people(),
                 self.env._("Your API key “%(key)s” was suspended", key=self.name),
                 self.env._(
                     "Nobody has used the key “%(key)s” since %(date)s. A manager of API Guard can resume it.",
@@ -138,7 +138,7 @@ class ApiCredential(models.Model):
         if reminders and not is_told and deadline - now <= timedelta(days=reminders[0]) < timedelta(days=min(limits)):
             self.write({"idle_reminded_at": now})
             self._tell(
-                self.user_id,
+                self._people(),
                 self.env._("Your API key “%(key)s” is about to be suspended", key=self.name),
                 self.env._(
                     "Nobody has used the key “%(key)s” since %(date)s. It is suspended on %(deadline)s, unless its "
@@ -165,7 +165,7 @@ class ApiCredential(models.Model):
         self.write({"reminded_days": due})
         summary = self.env._("Rotate the API key “%(key)s” by %(date)s", key=self.name, date=deadline.date())
         self._tell(
-            self.user_id,
+            self._people(),
             summary,
             self.env._(
                 "The key “%(key)s” has to be replaced by %(date)s. Open it in your preferences and choose Rotate, or "
@@ -178,14 +178,16 @@ class ApiCredential(models.Model):
         if responsible and not self.activity_search([_TODO]):
             self.activity_schedule(_TODO, date_deadline=deadline.date(), user_id=responsible.id, summary=summary)
 
+    def _people(self):
+        """Whom to tell of this key: its owner, or who made it for a bot."""
+        return self.provisioned_by_id if self.user_id.api_only else self.user_id
+
     def _tell(self, users, subject, sentence):
         """A mail to people about this key, with a way to it; kept in its history."""
         self.ensure_one()
         if not users:
             return
-        self.sudo().message_notify(
-            partner_ids=users.sudo().partner_id.ids, subject=subject, body=_PARAGRAPH % sentence
-        )
+        self.sudo().message_notify(partner_ids=users.sudo().partner_id.ids, subject=subject, body=_PARAGRAPH % sentence)
 
     # --------------------------------------------------------------- for many
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.addons.base.models.res_users import check_identity
 from odoo.exceptions import UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, format_datetime
 
 from ..core.alert import Signal
 from ..core.lifetime import first_deadline
@@ -44,6 +44,7 @@ class ApiCredential(models.Model):
     )
     rotation_deadline = fields.Datetime(compute="_compute_rotation_deadline")
     can_rotate = fields.Boolean(compute="_compute_can_rotate")
+    can_revoke = fields.Boolean(compute="_compute_can_rotate")
     family = fields.Html(compute="_compute_family", sanitize=False)
 
     @api.depends("rotate_by", "policy_id.document", "key_created_at", "successor_id")
@@ -54,11 +55,11 @@ class ApiCredential(models.Model):
     @api.depends_context("uid")
     @api.depends("status", "successor_id")
     def _compute_can_rotate(self):
-        is_provisioner = self.env.user.has_group("api_guard.group_provisioner")
+        is_manager = self.env.user.has_group("api_guard.group_manager")
         for credential in self:
-            owner = credential.sudo().user_id
-            is_theirs = owner == self.env.user or (owner.api_only and is_provisioner)
+            is_theirs = self._is_theirs(credential)
             credential.can_rotate = is_theirs and credential.status == "active" and not credential._heir()
+            credential.can_revoke = bool(credential.apikey_id) and (is_theirs or is_manager)
 
     @api.depends("parent_id", "child_ids", "successor_id", "status")
     def _compute_family(self):
@@ -78,7 +79,7 @@ class ApiCredential(models.Model):
                     relation, self.env._("made on")
                 ),
                 "icon": {"next": "fa-refresh", "child": "fa-code-fork"}.get(relation, "fa-key"),
-                "created": key.key_created_at and key.key_created_at.date(),
+                "created": key.key_created_at and format_datetime(self.env, key.key_created_at, dt_format="short"),
                 "status": statuses[key.status],
                 "color": _COLORS[key.status],
                 "is_self": key == self._origin or key == self,
@@ -203,7 +204,10 @@ class ApiCredential(models.Model):
         return min(graces, default=DEFAULT_GRACE_HOURS)
 
     def _after_rotation(self, successor):
-        """What a rotation has settled, nobody has to be reminded of."""
+        """What a rotation has settled, nobody has to be reminded of; the history of both keys tells of it."""
+        key = self.sudo()
+        key._message_log(body=self.env._("Replaced by a successor."))
+        successor.sudo()._message_log(body=self.env._("Made to replace “%(key)s”.", key=key.name))
         self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
 
     # -------------------------------------------------------------- first use

@@ -290,6 +290,8 @@ class ApiGuard(models.AbstractModel):
                 exchange.proofs[lineage_id], exchange.unproven = factors._refusal_of(
                     cr, lineage_id, exchange.code, exchange.call.at
                 )
+                if exchange.proofs[lineage_id] is Reason.CODE_WRONG:
+                    factors._tell_if_locked(cr, exchange)
         if exchange.is_proven:
             exchange.judge(replace(exchange.call, proven=True))
         return exchange.proofs[lineage_id]

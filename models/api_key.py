@@ -43,4 +43,4 @@ class ApiKey(models.AbstractModel):
 
 
 def _text(moment):
-    return moment.isoformat() + "Z" if moment else False
+    return moment.isoformat(timespec="seconds") + "+00:00" if moment else False

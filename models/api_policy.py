@@ -60,7 +60,8 @@ class ApiPolicy(models.Model):
         "Greatest age (days)", help="A key older than this is refused until it is replaced. 0: no limit."
     )
     max_idle_days = fields.Integer(
-        "Greatest idle time (days)", help="A key unused for longer than this is refused. 0: no limit."
+        "Greatest idle time (days)",
+        help="A key unused for longer than this is refused, and suspended until a manager resumes it. 0: no limit.",
     )
     rotation_days = fields.Integer(
         "Rotate every (days)",

@@ -22,9 +22,10 @@ class ApiScope(models.Model):
         default=True, help="An archived scope is not offered any more; policies that use it keep it."
     )
     line_ids = fields.One2many("api.scope.line", "scope_id", string="Lines", copy=True)
-    policy_ids = fields.Many2many("api.policy", string="Policies", readonly=True)
+    # a copy is in no policy: whoever widens it must not widen one that is in force
+    policy_ids = fields.Many2many("api.policy", string="Policies", readonly=True, copy=False)
     second_factor_policy_ids = fields.Many2many(
-        "api.policy", "api_policy_second_factor_scope_rel", string="Second factor in", readonly=True
+        "api.policy", "api_policy_second_factor_scope_rel", string="Second factor in", readonly=True, copy=False
     )
     policy_count = fields.Integer(compute="_compute_policy_count")
     summary = fields.Char("Covers", compute="_compute_summary")
@@ -42,10 +43,10 @@ class ApiScope(models.Model):
                 )
             )
 
-    @api.depends("policy_ids")
+    @api.depends("policy_ids", "second_factor_policy_ids")
     def _compute_policy_count(self):
         for scope in self:
-            scope.policy_count = len(scope.policy_ids)
+            scope.policy_count = len(scope.policy_ids | scope.second_factor_policy_ids)
 
     @api.depends("line_ids.model_pattern", "line_ids.methods", *(f"line_ids.{name}" for name in OPERATION_FIELDS))
     def _compute_summary(self):

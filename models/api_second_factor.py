@@ -12,6 +12,7 @@ import pyotp
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..core.alert import Signal
 from ..core.recovery import COUNT, SIZE, hash_recovery, read_recovery, write_recovery
 from ..core.totp import matching_step, minutes_off
 from ..core.verdict import Reason
@@ -122,6 +123,19 @@ class ApiSecondFactor(models.Model):
         """Count a wrong code. Once it is locked, no code is judged any more, not even as wrong."""
         cr.execute(_COUNT_FAILURE, [factor["id"]])
         return Reason.CODE_WRONG if cr.fetchone() else Reason.CODE_LOCKED
+
+    @classmethod
+    def _tell_if_locked(cls, cr, exchange):
+        """Was this the wrong code too many? Then whoever sends them has the key."""
+        identity = exchange.identity
+        cr.execute(
+            f"SELECT 1 FROM api_second_factor WHERE lineage_id = %s AND NOT {_IS_OPEN}",  # noqa: S608
+            [identity.lineage_id],
+        )
+        if cr.fetchone():
+            exchange.registry["api.alert"]._raise(
+                cr, Signal.CODES_LOCKED, identity.credential_id, identity.uid, exchange.peer, exchange.request_id
+            )
 
     # ----------------------------------------------------------- at the screens
 

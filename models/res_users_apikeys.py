@@ -22,6 +22,7 @@ class ResUsersApikeys(models.Model):
     status = fields.Selection(STATUSES, compute="_compute_credential")
     last_used_at = fields.Datetime("Last used", compute="_compute_credential")
     last_used_peer = fields.Char("Last used from", compute="_compute_credential")
+    retires_at = fields.Datetime("Retires", compute="_compute_credential")
 
     @api.depends_context("uid")
     def _compute_credential(self):
@@ -36,6 +37,7 @@ class ResUsersApikeys(models.Model):
             key.status = companion.status
             key.last_used_at = companion.last_used_at
             key.last_used_peer = companion.last_used_peer
+            key.retires_at = companion.retires_at
 
     # rests on odoo/addons/base/models/res_users.py, ResUsersApikeys._check_credentials: returns a uid or None
     def _check_credentials(self, *, scope, key):
@@ -91,7 +93,16 @@ class ResUsersApikeys(models.Model):
             "name": self.env._("API Key Ready"),
             "views": [(False, "form")],
             "target": "new",
-            "context": {"default_key": secret, "api_guard_login": companion.sudo().login},
+            "context": {"default_key": secret, **self._show_context(companion.sudo())},
+        }
+
+    @api.model
+    def _show_context(self, companion):
+        """What the window that shows a secret has to know of its key."""
+        return {
+            "api_guard_login": companion.login,
+            "api_guard_waits": companion.state == "pending",
+            "api_guard_needs_code": companion.needs_second_factor and not companion.second_factor_set_up_at,
         }
 
     def action_open_credential(self):
@@ -120,7 +131,10 @@ class ResUsersApikeysDescription(models.TransientModel):  # pylint: disable=no-w
         if policy and not self._may_choose(policy):
             raise AccessError(self.env._("You may not choose the policy “%(policy)s”.", policy=policy.name))
         self._require_two_factor(policy)
-        return super(ResUsersApikeysDescription, self.with_context(api_guard_policy_id=policy.id)).make_key()
+        shown = super(ResUsersApikeysDescription, self.with_context(api_guard_policy_id=policy.id)).make_key()
+        companion = self.env["api.credential"].sudo()._of_secret(shown["context"]["default_key"], self.env.user)
+        shown["context"].update(self.env["res.users.apikeys"]._show_context(companion))
+        return shown
 
     def _require_two_factor(self, policy):
         """Raises UserError where a policy of the key to be made wants its owner to log in with two factors.
@@ -161,6 +175,21 @@ class ResUsersApikeysShow(models.AbstractModel):
     snippet_curl = fields.Text("curl", readonly=True, compute="_compute_snippets")
     snippet_python = fields.Text("Python", readonly=True, compute="_compute_snippets")
     snippet_javascript = fields.Text("JavaScript", readonly=True, compute="_compute_snippets")
+
+    notice = fields.Text(compute="_compute_notice")
+
+    @api.depends_context("api_guard_waits", "api_guard_needs_code")
+    def _compute_notice(self):
+        notices = {
+            "api_guard_waits": self.env._(
+                "This key waits for approval: until a manager accepts it, its calls are refused."
+            ),
+            "api_guard_needs_code": self.env._(
+                "Some calls of this key need a code: open the key and set up its second factor."
+            ),
+        }
+        for show in self:
+            show.notice = "\n".join(text for name, text in notices.items() if self.env.context.get(name))
 
     # depends on no field: Odoo sets off no computation on an abstract model, only what depends on nothing is read
     @api.depends_context("uid")

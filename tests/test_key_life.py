@@ -6,6 +6,7 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.exceptions import AccessDenied, AccessError, UserError, ValidationError
 from odoo.modules.neutralize import get_neutralization_queries
+from odoo.tests import Form
 from odoo.tests.common import TransactionCase, new_test_user, tagged
 
 from ..core.call import State
@@ -456,6 +457,39 @@ class TestMany(LifeCase):
                 self._bulk(**values)
         with self.assertRaises(AccessError):
             self._bulk(user=self.owner, target="all", action="suspend")
+
+
+    def test_what_others_may_have_is_not_resumed_with_all(self):
+        for suspension in ("leaked", "pasted", "family"):
+            _secret, key = self._key()
+            key._suspend_for(suspension)
+            with self.assertRaises(UserError):
+                self._bulk(target="selected", credential_ids=key.ids, action="resume")
+            key.with_user(self.manager).action_resume()
+            self.assertEqual(key.state, "active")
+
+
+@tagged("post_install", "-at_install")
+class TestForm(LifeCase):
+    def test_a_key_is_given_a_policy_on_its_form(self):
+        _secret, key = self._key(self._policy(rotation_days=30))
+        other = self._policy("Other", rotation_days=10)
+        with Form(key.with_user(self.manager)) as form:
+            form.policy_id = other
+        self.assertEqual((key.policy_id, key.rotation_deadline), (other, key.key_created_at + 10 * DAY))
+
+    def test_a_copied_scope_is_in_no_policy(self):
+        scope = self.env["api.scope"].create({"name": "S"})
+        self._policy(scope_ids=[(4, scope.id)], second_factor_scope_ids=[(4, scope.id)])
+        self.assertEqual((scope.policy_count, scope.copy().policy_count), (1, 0))
+
+    def test_who_made_a_bots_key_is_told_what_became_of_it(self):
+        _secret, key = self._key(self._policy(needs_approval=True), user=self.bot)
+        key._set_raw(provisioned_by_id=self.provisioner.id)
+        since = self._last_message()
+        key.with_user(self.manager).action_approve()
+        self.assertEqual(self._told(self.provisioner, since), ["Your API key “a key” was approved"])
+        self.assertFalse(self._told(self.bot, since))
 
 
 @tagged("post_install", "-at_install")

@@ -51,9 +51,11 @@ class ApiKeyBulk(models.TransientModel):
             "policy": [("policy_id", "=", self.policy_id.id)],
             "all": [],
         }
-        states = ("suspended",) if self.action == "resume" else ("active",)
+        # what others may have is resumed one by one, by somebody who knows about it
+        resumed = [("state", "=", "suspended"), ("suspension", "not in", ("leaked", "pasted", "family"))]
+        changed = resumed if self.action == "resume" else [("state", "=", "active")]
         return self.env["api.credential"].search(
-            fields.Domain(KEY_DOMAIN) & fields.Domain("state", "in", states) & fields.Domain(domains[self.target])
+            fields.Domain(KEY_DOMAIN) & fields.Domain(changed) & fields.Domain(domains[self.target])
         )
 
     @api.depends("target", "credential_ids", "user_id", "policy_id", "action")
@@ -79,7 +81,7 @@ class ApiKeyBulk(models.TransientModel):
             "tag": "display_notification",
             "params": {
                 "type": "success",
-                "message": self.env._("%(count)s keys were changed.", count=len(keys)),
+                "message": self.env._("Keys changed: %(count)s.", count=len(keys)),
                 "next": {"type": "ir.actions.act_window_close"},
             },
         }

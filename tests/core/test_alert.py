@@ -7,6 +7,7 @@ from ...core.alert import Severity, Signal
 # fmt: off
 CATALOGUE = {
     "key.leaked":       ("critical", True),
+    "second_factor.locked": ("high", True),
     "key.pasted":       ("high",     True),
     "key.retired_used": ("high",     True),
 }

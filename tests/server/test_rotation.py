@@ -81,15 +81,20 @@ def test_the_ready_made_clients_rotate(world, call, one, tmp_path, script):
     key = world.key(rotation_days=30, grace_hours=1.0)
     file = tmp_path / "odoo.key"
     file.write_text(key.secret + "\n")
+    file.chmod(0o640)
     environment = {**os.environ, "ODOO_URL": one.url, "ODOO_DB": world.name, "ODOO_KEY_FILE": str(file)}
     for _again in range(2):  # the second one is of the successor, and its first use
         before = file.read_text().strip()
         subprocess.run([EXAMPLES / script], env=environment, check=True, capture_output=True)  # noqa: S603
         world.secrets.append(file.read_text().strip())
         assert file.read_text().strip() != before
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.stat().st_mode) == 0o640
         assert search(call(key).using(secret=file.read_text().strip())).status == 200
     assert search(call(key)).status == 200  # in its grace
+    file.write_text(key.secret)  # whoever restores an old file is told
+    again = subprocess.run([EXAMPLES / script], env=environment, capture_output=True, text=True)  # noqa: S603
+    assert (again.returncode, file.read_text()) == (1, key.secret)
+    assert "rotated elsewhere" in again.stderr
     environment["ODOO_KEY_FILE"] = str(tmp_path / "other.key")
     (tmp_path / "other.key").write_text("ag_" + "0" * 36)
     failed = subprocess.run([EXAMPLES / script], env=environment, capture_output=True)  # noqa: S603
@@ -120,7 +125,7 @@ def test_without_a_rotation_policy_a_key_does_not_outlive_its_date(world, call):
     key = world.key()
     until = world.value("SELECT expiration_date FROM res_users_apikeys WHERE id = %s", key.id)
     told = rotate(call(key)).value
-    assert told["expires"] == until.isoformat() + "Z"
+    assert told["expires"] == until.isoformat(timespec="seconds") + "+00:00"
     world.expire(key)
     assert rotate(call(key)).status == 401
 

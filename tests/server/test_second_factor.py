@@ -312,6 +312,9 @@ def test_five_wrong_codes_lock_in_every_worker(world, one, call):
     assert world.partners("Locked") == 0
     [shown] = world.web.call("api.credential", "web_read", [key.credential_id], {"second_factor_locked_until": {}})
     assert shown["second_factor_locked_until"]
+    [alert] = world.rows("SELECT * FROM api_alert WHERE code = 'second_factor.locked' AND credential_id = %s",
+                         key.credential_id)
+    assert alert["severity"] == "high"
 
     world.web.call("api.credential", "action_unlock_second_factor", [key.credential_id])
     assert create(over_header(json2), call(key), factor.code(), name="Locked").refusal is None
