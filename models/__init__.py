@@ -1,5 +1,6 @@
 from . import api_recorder
 from . import api_guard
+from . import api_guard_admission
 from . import api_guard_configuration
 from . import api_identity
 from . import api_openapi

@@ -12,227 +12,46 @@
     seams: _answer                                             whatever ends without a commit is written
         └─ api.recorder._finish                                there (models/api_recorder.py)
 
+`_admit_*` stands in models/api_guard_admission.py, what a call names in models/target.py.
+
 Every method is a classmethod: most of them run where Odoo has closed or not yet
 opened an environment. What a call learns on its way is kept in its `Exchange`.
 """
 
-import contextlib
-import functools
-import inspect
 from dataclasses import replace
 from datetime import datetime, timezone
 
 from odoo import models
 from odoo.api import Environment
-from odoo.exceptions import AccessDenied
-from odoo.modules.registry import Registry
 from odoo.tools import SQL
 from psycopg2.errors import ReadOnlySqlTransaction
 
-from ..core.call import Call, Door, Kind, Operation, Target
+from ..core.call import Call, Target
 from ..core.decide import decide, decide_active, decide_answer
 from ..core.markup import is_active
-from ..core.network import parse_network
-from ..core.operation import OWN, OWN_METHODS, UNASKED, operations_of
+from ..core.operation import UNASKED
 from ..core.policy import Detail, Policy, least_detail
 from ..core.recovery import read_recovery
 from ..core.redact import redact
-from ..core.secret import split_code
-from ..core.steered import is_steered
 from ..core.totp import is_code
 from ..core.verdict import Allow, Deny, Reason
 from ..exceptions import Refused
-from ..seams import master
 from ..seams.beside import beside
-from ..seams.exchange import Exchange, bind, of_cursor, working_for
+from ..seams.exchange import of_cursor, working_for
 from ..seams.read_only import read_only
-from .api_audit_entry import ApiAuditEntry
-from .api_identity import reason_of_form
 from .api_recorder import bounded_ids, rows_of
 from .commands import contents_of, contents_of_defaults, defaults_of, named
+from .target import ids_of, named_arguments, positional_ids, renders, target_of
 
 _OWN_WORDS = frozenset({Reason.UNKNOWN_FIELD, Reason.ACTIVE_HTML})  # what they met, the caller itself has said
 #: methods that write what their caller names, and nothing that it says in other words (a name that holds an address)
 _BY_VALUES = frozenset({"create", "write", "web_save", "web_save_multi", "load"})
 _MAX_NAMES, _MAX_NAME = 5, 64  # of unknown fields that an answer tells
-AUTHENTICATE = Target("", "authenticate", OWN)
 
 
 class ApiGuard(models.AbstractModel):
     _name = "api.guard"
     _description = "API Guard"
-
-    # ---------------------------------------------------------------- identify
-
-    @classmethod
-    def _admit_key(cls, env, scope, key):
-        """The uid whose key was presented at a bearer or mail plugin door, or None.
-
-        None leaves the answer to Odoo, whose contract it is; the verdict that was
-        noted decides how the caller hears of it.
-        """
-        exchange = cls._open(env.cr)
-        if exchange.vouched:  # a password is being checked over RPC: no key matched a moment ago
-            return None
-        with beside(exchange.registry) as cr:
-            identity = exchange.registry["api.identity"]._of_key(cr, key, scope)
-        verdict = cls._admit(exchange, identity, key, exchange.route_target)
-        if isinstance(verdict, Deny):
-            return None
-        cls._recorder(exchange)._record_on_commit(exchange, env.cr)
-        return identity.uid
-
-    @classmethod
-    def _admit_session(cls, env):
-        """A session cookie where a key belongs is a credential like any other."""
-        exchange = cls._open(env.cr)
-        if exchange.identity is None or exchange.is_refused:
-            with beside(exchange.registry) as cr:
-                identity = exchange.registry["api.identity"]._of_user(cr, env.uid, Kind.SESSION)
-            cls._require(exchange, cls._admit(exchange, identity))
-
-    @classmethod
-    def _admit_rpc(cls, env, uid, secret, check_password):
-        """Settle who calls `object.execute*`. Raises Refused; the same answer, in the same time, for every cause."""
-        exchange = cls._open(env.cr)
-        secret = cls._without_code(exchange, secret)
-        with beside(exchange.registry) as cr:
-            key = exchange.registry["api.identity"]._of_key(cr, secret)
-        if key.credential.kind is Kind.KEY:
-            if key.uid != uid:
-                key = _with_refusal(key, Reason.WRONG_USER)
-            verdict = cls._admit(exchange, key, secret)
-            if isinstance(verdict, Deny) and verdict.reason.status == 401:
-                master.burn_password(secret)
-            return cls._require(exchange, verdict)
-        return cls._admit_password(env, exchange, uid, secret, check_password)
-
-    @classmethod
-    def _admit_login(cls, env, login, secret, check_password):
-        """Settle who calls `common.authenticate`; the uid. Raises Refused."""
-        exchange = cls._open(env.cr)
-        secret = cls._without_code(exchange, secret)
-        user = env["res.users"].sudo().search(env["res.users"]._get_login_domain(login), limit=1)
-        with beside(exchange.registry) as cr:
-            key = exchange.registry["api.identity"]._of_key(cr, secret)
-        exchange.call = None
-        if key.credential.kind is not Kind.KEY:
-            cls._admit_password(env, exchange, user.id, secret, check_password, target=AUTHENTICATE)
-        else:
-            if key.uid != user.id:
-                key = _with_refusal(key, Reason.WRONG_USER)
-            verdict = cls._admit(exchange, key, secret, target=AUTHENTICATE)
-            if isinstance(verdict, Deny):
-                master.burn_password(secret)
-            cls._require(exchange, verdict)
-        cls._recorder(exchange)._record_on_commit(exchange, env.cr)
-        return exchange.identity.uid
-
-    @classmethod
-    def _without_code(cls, exchange, secret):
-        """The secret of an RPC call, without the code that may stand behind it. A password is left as it is."""
-        if isinstance(secret, str) and ":" in secret:
-            secret, code = split_code(secret)
-            exchange.code = code or exchange.code
-        return secret
-
-    @classmethod
-    def _admit_password(cls, env, exchange, uid, secret, check_password, target=None):
-        with beside(exchange.registry) as cr:
-            identity = exchange.registry["api.identity"]._of_user(cr, uid, Kind.PASSWORD)
-            is_cooling_down = cls._is_cooling_down(cr, exchange, identity.settings)
-        if is_cooling_down:
-            # whether the user exists or not
-            identity = replace(identity, refusal=Deny(Reason.TOO_MANY_FAILURES))
-        elif identity.refusal is None and env["res.users"].browse(uid)._rpc_api_keys_only():
-            identity = _with_refusal(identity, Reason.PASSWORD_REFUSED)
-        verdict = cls._admit(exchange, identity, secret, target)
-        if isinstance(verdict, Deny):
-            if verdict.reason is Reason.TOO_MANY_FAILURES:  # hangs on the address alone: nothing to hide by being slow
-                cls._require(exchange, verdict)
-            master.burn_password(secret)
-            # nothing has been proven yet: a policy's refusal would tell that the user exists
-            cls._require(exchange, verdict, told=Deny(Reason.UNKNOWN_CREDENTIAL))
-        exchange.vouched = True
-        try:
-            check_password()
-        except (AccessDenied, TypeError, ValueError):  # the latter from passlib, for what no password can be
-            exchange.verdict = Deny(reason_of_form(secret))
-            cls._require(exchange, exchange.verdict)
-        finally:
-            exchange.vouched = False
-
-    @classmethod
-    @contextlib.contextmanager
-    def _watch_web_login(cls, env, exchange, login):
-        """Around a login of the web client: its failures count with those of the API, in all workers and hosts."""
-        with beside(env.registry) as cr:
-            nobody = replace(env["api.identity"]._nobody(cr, Kind.PASSWORD), login=str(login))
-            is_cooling_down = cls._is_cooling_down(cr, exchange, nobody.settings)
-        if is_cooling_down:
-            cls._note_web_login(env, exchange, nobody, Reason.TOO_MANY_FAILURES)
-            raise AccessDenied(exchange.verdict.reason.sentence)
-        try:
-            yield
-        except AccessDenied:
-            if not exchange.is_refused:
-                cls._note_web_login(env, exchange, nobody, Reason.UNKNOWN_CREDENTIAL)
-            raise
-
-    @classmethod
-    @contextlib.contextmanager
-    def _watch_inner_check(cls, env, exchange):
-        """Around a password that a running method checks: a key guesses it no faster than a stranger."""
-        with beside(exchange.registry) as cr:
-            is_cooling_down = cls._is_cooling_down(cr, exchange, exchange.identity.settings)
-        if is_cooling_down:
-            raise cls._refused_inside(exchange, Deny(Reason.TOO_MANY_FAILURES))
-        try:
-            yield
-        except AccessDenied:
-            exchange.verdict = Deny(Reason.UNKNOWN_CREDENTIAL)
-            raise
-
-    @classmethod
-    def _note_web_login(cls, env, exchange, nobody, reason):
-        exchange.door = Door.WEB
-        exchange.enter(env.registry)
-        exchange.identity, exchange.verdict = nobody, Deny(reason)
-        exchange.interrupted = True
-        exchange.locate(cls._trusted(nobody))
-        if not exchange.deferred:
-            cls._recorder(exchange)._finish(exchange)
-
-    @classmethod
-    def _open(cls, cr):
-        """The exchange that `cr` works for, entered in this database's log."""
-        exchange = of_cursor(cr) or Exchange()
-        exchange.enter(Registry(cr.dbname))
-        exchange.begin_attempt()
-        bind(exchange, cr)
-        return exchange
-
-    @classmethod
-    def _admit(cls, exchange, identity, secret=None, target=None):
-        """Judge the credential on its own; the target is judged when it is known. Notes and returns the verdict."""
-        exchange.identity = identity
-        exchange.secrets = (secret,) if isinstance(secret, str) else ()
-        exchange.locate(cls._trusted(identity))
-        if identity.refusal is None and exchange.database and not master.is_visible(exchange, exchange.database):
-            identity = _with_refusal(identity, Reason.DATABASE_HIDDEN)
-        verdict = cls._judge(exchange, identity, target)
-        if isinstance(verdict, Deny) and verdict.reason is Reason.KEY_RETIRED:
-            with beside(exchange.registry) as cr:
-                exchange.registry["api.credential"]._react_to_retired(cr, exchange)
-        return verdict
-
-    @classmethod
-    def _recorder(cls, exchange):
-        return exchange.registry["api.recorder"]
-
-    @classmethod
-    def _trusted(cls, identity):
-        return parse_trusted(identity.settings.get("api_guard.trusted_proxies"))
 
     # ------------------------------------------------------------------ decide
 
@@ -316,7 +135,7 @@ class ApiGuard(models.AbstractModel):
             detail = Detail.NAMES  # its columns stand apart from their names: no secret could be told
         exchange.arguments = redact(arguments, detail, exchange.secrets) if arguments else None  # before they change
         exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
-        exchange.given = _ids(record_ids)
+        exchange.given = ids_of(record_ids)
         exchange.defaults = defaults_of((arguments or {}).get("context"))
         verdict = cls._judge(exchange, exchange.identity, target, arguments)
         if isinstance(verdict, Allow):
@@ -334,8 +153,8 @@ class ApiGuard(models.AbstractModel):
     def _authorize_rpc(cls, exchange, cr, uid, model, method, args, kwargs):
         """`object.execute*`: before Odoo looks at model and method."""
         model, method = str(model), str(method)
-        ids = _positional_ids(exchange.registry, model, method, args)
-        arguments = _named(exchange.registry, model, method, args, ids)
+        ids = positional_ids(exchange.registry, model, method, args)
+        arguments = named_arguments(exchange.registry, model, method, args, ids)
         arguments |= kwargs if isinstance(kwargs, dict) else {"kwargs": kwargs}
         if exchange.identity.uid != uid:
             exchange.verdict = Deny(Reason.WRONG_USER)
@@ -457,7 +276,7 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _require_companies(cls, exchange, env, context):
         """Refuse a call for companies that are its user's, and that a policy takes. Of others, Odoo tells."""
-        asked = set(_ids(context.get("allowed_company_ids"))) if isinstance(context, dict) else set()
+        asked = set(ids_of(context.get("allowed_company_ids"))) if isinstance(context, dict) else set()
         if not (taken := asked - exchange.companies):
             return
         taken &= set(env["res.users"].browse(exchange.identity.uid).sudo().company_ids.ids)
@@ -488,16 +307,6 @@ class ApiGuard(models.AbstractModel):
         settings = exchange.identity.settings if exchange.identity else {}
         return settings.get("api_guard.debug_errors") in ("True", "1", "true")
 
-    @classmethod
-    def _is_cooling_down(cls, cr, exchange, settings):
-        """Have too many secrets from this peer been wrong lately? Counted in the log, so in all workers and hosts."""
-        allowed = _number(settings.get("api_guard.cooldown_failures"), 10)
-        if not (allowed and exchange.is_remote):
-            return False
-        peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
-        seconds = _number(settings.get("api_guard.cooldown_seconds"), 60)
-        return ApiAuditEntry._failures_from(cr, peer and str(peer), seconds, allowed) >= allowed
-
 
 def _says_all(target, arguments):
     """Do the values of the call name every field that its caller gives? Defaults of its context may nest others."""
@@ -505,97 +314,6 @@ def _says_all(target, arguments):
     defaults = context.items() if isinstance(context, dict) else ()
     nested = any(isinstance(value, (list, tuple, dict)) for name, value in defaults if name.startswith("default_"))
     return target.method in _BY_VALUES and not nested
-
-
-def target_of(registry, model, method):
-    """What a call reaches that names this model and method, whether there are such or not."""
-    if (model, method) in OWN_METHODS:
-        return Target(model, method, OWN)
-    operations = operations_of(method)
-    needs_name = renders(registry, model) or (Operation.EXECUTE in operations and steers(registry, model, method))
-    return Target(model, method, operations, needs_name)
-
-
-def steers(registry, model, method):
-    """Does a parameter of the method name what it works on? Asked of all that define it: one may be `**kwargs`."""
-    if method.startswith("_"):
-        return False
-    defined = (vars(cls).get(method) for cls in getattr(registry.get(model), "__mro__", ()))
-    try:
-        names = [name for function in defined if callable(function) for name in _parameters(function)]
-    except TypeError:  # an unhashable callable
-        return True
-    return is_steered(model, method, names)
-
-
-def renders(registry, model):
-    """Does this model evaluate templates? Those that addons bring along are known by what they inherit."""
-    mixin, cls = registry.get("mail.render.mixin"), registry.get(model)
-    return mixin is not None and cls is not None and issubclass(cls, mixin)
-
-
-def parse_trusted(text):
-    """The networks of trusted proxies. What cannot be read vouches for nobody."""
-    networks = []
-    for part in (text or "").replace(",", " ").split():
-        with contextlib.suppress(ValueError):
-            networks.append(parse_network(part))
-    return networks
-
-
-def _named(registry, model, method, args, ids):
-    """The positional arguments of an RPC call by their parameters' names, which tell what is a secret."""
-    function = getattr(registry.get(model), method, None) if not method.startswith("_") else None
-    if not isinstance(args, (list, tuple)) or not callable(function):
-        return {"args": args}
-    values = list(args) if ids is None else list(args[1:])
-    names = [] if ids is None else ["ids"]
-    with contextlib.suppress(TypeError):  # an unhashable callable
-        names += _told_parameters(registry, model, method, function)
-    values = values if ids is None else [ids, *values]
-    named = dict(zip(names, values, strict=False))
-    return named | ({"args": values[len(names) :]} if len(values) > len(names) else {})
-
-
-def _told_parameters(registry, model, method, function):
-    """The parameters' names of a method; where an override takes `*args`, those of what it overrides."""
-    if not _takes_any(function):
-        return _parameters(function)
-    defined = [vars(cls).get(method) for cls in registry[model].__mro__]
-    told = (_parameters(one) for one in filter(callable, defined) if not _takes_any(one))
-    return next(told, _parameters(function))
-
-
-@functools.lru_cache(maxsize=1024)
-def _takes_any(function):
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
-
-
-@functools.lru_cache(maxsize=1024)
-def _parameters(function):
-    """The names of a method's parameters, without `self`."""
-    try:
-        return tuple(inspect.signature(function).parameters)[1:]
-    except (TypeError, ValueError):  # what is callable need not have a signature
-        return ()
-
-
-def _positional_ids(registry, model, method, args):
-    """The record ids of an RPC call: its first argument, unless the method belongs to the model as a whole."""
-    function = getattr(registry.get(model), method, None) if not method.startswith("_") else None
-    if function is None or getattr(function, "_api_model", False) or not isinstance(args, (list, tuple)) or not args:
-        return None
-    return args[0]
-
-
-def _ids(value):
-    """All record ids of a call, as far as they are numbers; what is not, Odoo itself will not take."""
-    values = value if isinstance(value, (list, tuple)) else [value]
-    return tuple({number for number in values if isinstance(number, int) and not isinstance(number, bool)})
 
 
 def _are_given(exchange):
@@ -610,16 +328,3 @@ def _with_names(cr, contents):
         return contents
     cr.execute(SQL("SELECT id, model FROM ir_model WHERE id = ANY(%s)", ids))
     return named(contents, dict(cr.fetchall()))
-
-
-def _with_refusal(identity, reason):
-    return replace(identity, refusal=identity.refusal or Deny(reason))
-
-
-def _number(text, default):
-    """A setting as it was saved, or `default` for one that makes no sense."""
-    try:
-        number = int(text)
-    except (TypeError, ValueError):
-        return default
-    return number if number >= 0 else default

@@ -18,7 +18,7 @@ from ..core.decide import decide
 from ..core.operation import OPERATIONS, operations_of
 from ..core.verdict import Allow
 from ..seams.exchange import working_for
-from .api_guard import target_of
+from .target import target_of
 
 _ACCESS = frozenset(
     operation.value for operation in (Operation.READ, Operation.WRITE, Operation.CREATE, Operation.UNLINK)

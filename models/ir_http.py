@@ -15,7 +15,7 @@ from ..core.verdict import Allow
 from ..exceptions import Refused
 from ..seams import errors
 from ..seams.exchange import current, door_of
-from .api_guard import target_of
+from .target import target_of
 
 # what Odoo's ORM and PostgreSQL raise over values of the wrong kind
 _UNFIT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError,

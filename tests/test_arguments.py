@@ -3,8 +3,8 @@
 from odoo.tests.common import TransactionCase
 
 from ..core.call import Operation
-from ..models.api_guard import _named
 from ..models.commands import contents_of
+from ..models.target import named_arguments
 
 CREATE, READ, UNLINK, WRITE = Operation.CREATE, Operation.READ, Operation.UNLINK, Operation.WRITE
 
@@ -27,7 +27,7 @@ class TestArguments(TransactionCase):
         values = {"name": "x"}
         for model in (Told, Hiding):
             with self.subTest(model=model):
-                named = _named({"m": model}, "m", "web_save", [[7], values, {}], [7])
+                named = named_arguments({"m": model}, "m", "web_save", [[7], values, {}], [7])
                 self.assertEqual(named, {"ids": [7], "vals": values, "specification": {}})
 
     def test_commands_ask_for_operations(self):

@@ -8,8 +8,8 @@ from ..core.call import Call, Credential, Door, Kind, State
 from ..core.decide import decide
 from ..core.network import parse_address, parse_network
 from ..core.verdict import Allow
-from ..models.api_guard import target_of
 from ..models.api_openapi import public_method
+from ..models.target import target_of
 
 
 class ApiPolicyTest(models.TransientModel):

@@ -6,8 +6,8 @@ from odoo.fields import Domain
 
 from ..core.call import Operation, Target
 from ..core.scope import covered
-from ..models.api_guard import renders
 from ..models.closure import Closure
+from ..models.target import renders
 
 
 class ApiScopePreview(models.TransientModel):

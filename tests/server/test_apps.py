@@ -24,7 +24,7 @@ from odoo.addons.api_guard.core.call import Operation
 from odoo.addons.api_guard.core.operation import OPERATIONS
 from odoo.addons.api_guard.core.protected import GUARD_MODELS, is_protected
 from odoo.addons.api_guard.core.steered import STEERED, UNSTEERED, is_steered
-from odoo.addons.api_guard.models.api_guard import renders, steers, target_of
+from odoo.addons.api_guard.models.target import renders, steers, target_of
 from odoo.service.model import get_public_method
 
 found = {"public": 0, "steered": [], "unjudged": [], "unheld": [], "unused": [], "wizards": []}
