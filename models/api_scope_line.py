@@ -13,7 +13,8 @@ from ..core.operation import operations_of
 from ..core.policy import DOCUMENT_VERSION, compile_policy, write_document
 from ..core.scope import ScopeLine
 from .api_openapi import public_method
-from .closure import COMPUTED, HISTORY, OPENS, RECORDS, RELATED, UNTRACEABLE, Closure
+from .closure import Closure
+from .graph import COMPUTED, HISTORY, OPENS, RECORDS, RELATED, UNTRACEABLE
 
 _PATTERN = re.compile(r"\*|[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*(\.\*)?|/[^\s*]*\*?", re.IGNORECASE)
 _METHOD = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
