@@ -40,4 +40,4 @@ def _install():
                "--require-hashes", "--requirement", REQUIREMENTS]
     offline = subprocess.run([*map(str, command), "--offline"], env=environment, capture_output=True)
     if offline.returncode:
-        run(command, why="Fetching OCA's auditlog", hint=python_env.OFFLINE, env=environment)
+        run(command, why="Fetching OCA's auditlog", env=environment)
