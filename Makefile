@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help setup stop lock test nightly lint test-odoo zip demo bench profile
+.PHONY: help setup stop lock test nightly lint i18n test-odoo zip demo bench profile
 help: ## say what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## Python, Odoo 19, PostgreSQL and a browser, each once
 	@dev/run setup
@@ -24,6 +24,9 @@ lock: ## newest releases of the Python and npm packages into the lock files
 
 lint: ## ruff, pylint-odoo, XML, prettier and eslint
 	@dev/run lint
+
+i18n: ## the addon's words into i18n/api_guard.pot and i18n/fr.po, present translations kept
+	@dev/run i18n
 
 test-odoo: ## Odoo's own RPC and HTTP suites with the addon installed; STOCK=1 without
 	@dev/run test-odoo $(if $(STOCK),stock)

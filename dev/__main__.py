@@ -72,6 +72,13 @@ def do_zip():
     return archive.run()
 
 
+def do_i18n():
+    """Export the words that are to be translated."""
+    from . import i18n
+
+    return i18n.run()
+
+
 def do_weaknesses(*arguments):
     """Measure Odoo's weaknesses with and without the addon."""
     from . import weaknesses

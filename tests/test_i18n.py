@@ -1,12 +1,14 @@
 """Is the French translation complete, and does it keep what a translation has to keep?"""
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
 import polib
 from odoo.tests.common import BaseCase, TransactionCase, tagged
-from odoo.tools.translate import code_translations
+from odoo.tools.translate import TranslationModuleReader, code_translations
 
 FOLDER = Path(__file__).parents[1] / "i18n"
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[sdrf]|%%")
@@ -20,6 +22,13 @@ def placeholders(text):
 
 def tags(text):
     return [TITLE.sub("", tag) for tag in TAG.findall(text)]
+
+
+def walk_addon(top, walk=os.walk, **_options):
+    """Walk as os.walk does, but in the addon alone, and not where links in .dev lead back to it without an end."""
+    for root, folders, files in walk(Path(top) / "api_guard"):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in {"dev", "tests"}]
+        yield root, folders, files
 
 
 def read(name):
@@ -61,6 +70,27 @@ class TestCatalogue(BaseCase):
         for entry in self.french:
             with self.subTest(entry.msgid):
                 self.assertEqual(tags(entry.msgstr), tags(entry.msgid))
+
+
+@tagged("post_install", "-at_install")
+class TestTemplate(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with patch("odoo.tools.translate.os.walk", walk_addon):
+            # module, type, name, id, source, value, comments: odoo/tools/translate.py
+            cls.rows = list(TranslationModuleReader(cls.env.cr, modules=["api_guard"]))
+        cls.template = {entry.msgid for entry in read("api_guard.pot")}
+
+    def test_it_has_every_term_of_the_addon(self):
+        # Any module may add fields to these; their words are not the addon's.
+        mixins = {*self.env["mail.thread"]._fields, *self.env["mail.activity.mixin"]._fields}
+        own = {row[4] for row in self.rows if not (row[1] == "model" and row[3].split("__")[-1] in mixins)}
+        self.assertIn("Suspended key", own)  # of the code, which the walk has to find
+        self.assertFalse(sorted(own - self.template), "Run make i18n, and translate these.")
+
+    def test_it_has_no_other_term(self):
+        self.assertFalse(sorted(self.template - {row[4] for row in self.rows}), "Run make i18n.")
 
 
 @tagged("post_install", "-at_install")
