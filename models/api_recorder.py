@@ -256,18 +256,25 @@ def rows_of(result):
 
 
 def _rows(rows):
-    return sum(map(_rows_in, rows))
+    """How many records do these rows hold? A thousand plain ones are counted by a look into each, and no more."""
+    first = next(iter(rows), None)
+    if isinstance(first, list):  # one of several groupings
+        return sum(_rows(row) if isinstance(row, list) else 1 for row in rows)
+    if not isinstance(first, dict):
+        return len(rows)
+    listed = [name for name in first if _lists(name)]  # all rows have the same aggregates, but not all are unfolded
+    return sum(_rows_in(row, listed) if _holds_more(row, listed) else 1 for row in rows)
 
 
-def _rows_in(row):
+def _holds_more(row, listed):
+    return isinstance(row, dict) and (listed or "__records" in row or "__groups" in row)
+
+
+def _rows_in(row, listed):
     """One, and what a group holds: its records, its groups, the values of each that an aggregate lists."""
-    if isinstance(row, list) and row and all(isinstance(inner, dict) for inner in row):
-        return _rows(row)  # one of several groupings
-    if not isinstance(row, dict):
-        return 1
-    listed = [len(value) for name, value in row.items() if _lists(name) and isinstance(value, (list, tuple))]
+    lengths = [len(row[name]) for name in listed if isinstance(row.get(name), (list, tuple))]
     inner = sum(rows_of(row[name]) for name in ("__records", "__groups") if name in row)
-    return max(1, *listed) + inner if listed else 1 + inner
+    return max(1, *lengths) + inner if lengths else 1 + inner
 
 
 def _lists(name):

@@ -3,6 +3,7 @@
 from odoo.tests.common import TransactionCase
 
 from ..core.call import Operation
+from ..models.api_recorder import rows_of
 from ..models.commands import contents_of
 from ..models.target import named_arguments
 
@@ -66,3 +67,19 @@ class TestArguments(TransactionCase):
         values = {"model": "res.country", "res_id": 7}
         self.assertEqual(self._operations("onchange", "mail.message", values=values), {("res.country", READ)})
         self.assertEqual(self._operations("write", "mail.message", vals=values), set())
+
+
+class TestRows(TransactionCase):
+    def test_an_answer_holds_so_many_records(self):
+        for answer, rows in (
+            (None, 0), (7, 1), ([], 0), ([1, 2], 2), ({"id": 1}, 1),
+            ([{"id": 1}, {"id": 2}], 2), ([{"id": 1}, False], 2), ([False, {"id": 1}], 2),
+            ({"length": 9, "records": [{}, {}]}, 2),
+            ({"groups": [{"x": 1}, {"x": 2, "__records": [{}, {}]}], "length": 2}, 4),
+            ([{"x": 1, "__groups": {"groups": [{"y": 1}], "length": 1}}], 2),
+            ([[{"x": 1}, {"x": 2}], [], [{}]], 3),
+            ([{"name:array_agg": ["a", "b", "c"]}, {"name:array_agg": []}], 4),
+            (self.env["res.partner"].browse([1, 2]), 2),
+        ):  # fmt: skip
+            with self.subTest(answer):
+                self.assertEqual(rows_of(answer), rows)
