@@ -1,6 +1,6 @@
 {
     "name": "API Guard",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "summary": "Policies on API keys, enforced at every door, and an audit entry for every call",
     "author": "API Guard contributors",
     "website": "https://github.com/api-guard/api_guard",
