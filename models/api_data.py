@@ -48,8 +48,6 @@ def barring(env, field, written):
     known = exchange.barred[written]
     if id(field) not in known:
         known[id(field)] = field, next((closure for closure in found if closure.bars(field, written)), None)
-        if not written and known[id(field)][1] is None and field.type not in ("one2many", "many2many"):
-            exchange.opened.add(id(field))
     return known[id(field)][1]
 
 
@@ -170,7 +168,7 @@ class ApiData(models.AbstractModel):
         restrict = restricting(policies)
         exchange.scoped = any(policy.scopes is not None and policy.enforced for policy in policies)
         exchange.closures = closures(exchange.registry, restrict) if restrict else ()
-        exchange.barred, exchange.opened = ({}, {}), set()
+        exchange.barred, exchange.readable = ({}, {}), {}
         exchange.asks_codes = any(policy.second_factor for policy in policies)
         reads_only = any(policy.read_only and policy.enforced for policy in policies)
         exchange.read_only = reads_only and exchange.call.target.operations != OWN

@@ -48,16 +48,25 @@ class Base(models.AbstractModel):
     # rests on odoo/orm/models.py, _has_field_access: asked for reading, domains, order, grouping, export, fields_get
     @api.model
     def _has_field_access(self, field, operation):
-        if self.env.cr._api_guard_exchange is None:
+        exchange = self.env.cr._api_guard_exchange
+        if exchange is None:
             return super()._has_field_access(field, operation)
+        # asked for each value of each record: what may be read is remembered for the call
+        if operation == "read" and exchange.running and exchange.readable.get(id(field)) == self.env.uid:
+            return True
         allowed = super()._has_field_access(field, operation)
-        exchange = working_for(self.env.cr)
-        if exchange is None or not allowed or (operation == "read" and id(field) in exchange.opened):
+        if not allowed or not exchange.running:
             return allowed
         if exchange.closures and barring(self.env, field, operation == "write"):
             return False
-        # the lines of what is not covered are no part of what is
-        return operation != "read" or field.type not in ("one2many", "many2many") or not self._denied_lines(field)
+        if operation != "read":
+            return True
+        if field.type in ("one2many", "many2many"):  # the lines of what is not covered are no part of what is
+            return not self._denied_lines(field)
+        # not what business code may read, nor what is read with all rights: the caller may not be shown it later
+        if not self.env.su and (not exchange.closures or (exchange.is_strict and not exchange.suspended)):
+            exchange.readable[id(field)] = self.env.uid
+        return True
 
     def _denied_lines(self, field):
         """The refusal of the records that a call would read by this field, or None."""

@@ -91,12 +91,12 @@ class Exchange:
         "interrupted",
         "named",
         "nested",
-        "opened",
         "peer",
         "place",
         "proofs",
         "queries",
         "read_only",
+        "readable",
         "reads_only",
         "record_count",
         "record_ids",
@@ -142,7 +142,7 @@ class Exchange:
         self.reads_only = False  # the method of `call` only reads, as it is classified; the ORM asks for each value
         self.closures = ()  # what its policies leave of records and fields
         self.barred = ({}, {})  # reading, writing: id of a field → (field, the closure that closes it or None)
-        self.opened = set()  # ids of those fields of `barred` that may be read, whatever the moment
+        self.readable = {}  # id of a field → the user who may read it, whatever the moment
         self.given = ()  # all ids of the records that the call names
         self.named = None  # {(model, field)} that its values name; None: they may be said in other ways as well
         self.filled = frozenset()  # names of fields that Odoo fills in by itself in the records that are being created
