@@ -24,7 +24,8 @@ def restored(world):
     drop_db(NAME)
     psql("postgres", f'CREATE DATABASE "{NAME}" TEMPLATE template0')
     subprocess.run(  # noqa: S603
-        [postgres.program("psql"), "--quiet", NAME], env=environment, input=dump.stdout, capture_output=True, check=True)
+        [postgres.program("psql"), "--quiet", NAME],
+        env=environment, input=dump.stdout, capture_output=True, check=True)
     database = Database(NAME)
     yield database, key
     database.drop()
