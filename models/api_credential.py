@@ -14,6 +14,9 @@ from odoo.tools import SQL
 from ..core.explain import restrictions
 from ..core.secret import is_random, write_check
 
+#: The activity by which people are asked to do something about a key.
+TODO = "mail.mail_activity_data_todo"
+
 #: Those that open something, or could: not the tombstones.
 KEY_DOMAIN = [("apikey_id", "!=", False)]
 
@@ -298,9 +301,13 @@ class ApiCredential(models.Model):
 
     def _policies(self):
         """The policies that apply to this key, as a call made now would be judged by them."""
-        self.ensure_one()
-        identity = self.env["api.identity"]._of_credential(self.env.cr, self._origin.id)
+        identity = self._identity()
         return identity.policies if identity else ()
+
+    def _identity(self):
+        """What would be known of a call with this key, as it is stored; None for a key that is gone."""
+        self.ensure_one()
+        return self.env["api.identity"]._of_credential(self.env.cr, self._origin.id)
 
     # ----------------------------------------------------------------- actions
 

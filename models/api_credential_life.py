@@ -11,9 +11,9 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..core.lifetime import due_reminder
+from .api_credential import TODO
 
 _BATCH = 100
-_TODO = "mail.mail_activity_data_todo"
 _PARAGRAPH = Markup("<p>%s</p>")  # escapes what somebody named a key
 
 
@@ -30,9 +30,8 @@ class ApiCredential(models.Model):
 
     def _governing(self):
         """The policies that apply to this key, its own first."""
-        self.ensure_one()
         self.env.flush_all()
-        identity = self.env["api.identity"]._of_credential(self.env.cr, self._origin.id)
+        identity = self._identity()
         ids = [int(policy_id) for policy_id in identity.policy_ids if policy_id.isdigit()] if identity else []
         return self.env["api.policy"].sudo().with_context(active_test=False).browse(reversed(ids)).exists()
 
@@ -53,7 +52,7 @@ class ApiCredential(models.Model):
         )
         for approver in approvers[:1]:  # an activity tells its assignee by mail as well
             summary = self.env._("Approve or reject this API key")
-            self.activity_schedule(_TODO, user_id=approver.id, summary=summary, note=_PARAGRAPH % sentence)
+            self.activity_schedule(TODO, user_id=approver.id, summary=summary, note=_PARAGRAPH % sentence)
         self._tell(approvers[1:], self.env._("The API key “%(key)s” waits for approval", key=self.name), sentence)
 
     @api.model
@@ -66,7 +65,7 @@ class ApiCredential(models.Model):
         self._check_manager()
         waiting = self.filtered(lambda credential: credential.state == "pending").sudo()
         waiting.write({"state": "active", "approved_by_id": self.env.uid})
-        waiting.activity_unlink([_TODO])
+        waiting.activity_unlink([TODO])
         for credential in waiting:
             credential._tell(
                 credential._people(),
@@ -78,7 +77,6 @@ class ApiCredential(models.Model):
         """Refuse keys that wait: they are revoked, and stay to be seen."""
         self._check_manager()
         waiting = self.filtered(lambda credential: credential.state == "pending").sudo()
-        self.env["api.guard"]._require_configuration_right(self.env)
         for credential in waiting:
             credential._tell(
                 credential._people(),
@@ -87,9 +85,8 @@ class ApiCredential(models.Model):
                     "The key “%(key)s” was revoked. Ask a manager of API Guard for the reason.", key=credential.name
                 ),
             )
-        waiting.activity_unlink([_TODO])
-        waiting.apikey_id.unlink()
-        waiting.invalidate_recordset()
+        waiting.activity_unlink([TODO])
+        waiting._revoke()
 
     # ------------------------------------------------------------------- cron
 
@@ -175,8 +172,8 @@ class ApiCredential(models.Model):
             ),
         )
         responsible = self._governing().responsible_id[:1]
-        if responsible and not self.activity_search([_TODO]):
-            self.activity_schedule(_TODO, date_deadline=deadline.date(), user_id=responsible.id, summary=summary)
+        if responsible and not self.activity_search([TODO]):
+            self.activity_schedule(TODO, date_deadline=deadline.date(), user_id=responsible.id, summary=summary)
 
     def _people(self):
         """Whom to tell of this key: its owner, or who made it for a bot."""

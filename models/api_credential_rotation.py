@@ -18,6 +18,7 @@ from odoo.tools import SQL, format_datetime
 from ..core.alert import Signal
 from ..core.lifetime import first_deadline
 from ..core.secret import derive_secret
+from .api_credential import TODO
 
 DEFAULT_GRACE_HOURS = 24.0
 _NONCE_BYTES = 32
@@ -208,7 +209,7 @@ class ApiCredential(models.Model):
         key = self.sudo()
         key._message_log(body=self.env._("Replaced by a successor."))
         successor.sudo()._message_log(body=self.env._("Made to replace “%(key)s”.", key=key.name))
-        self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
+        self.sudo().activity_unlink([TODO])
 
     # -------------------------------------------------------------- first use
 

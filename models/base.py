@@ -35,15 +35,19 @@ class Base(models.AbstractModel):
         if self.env.cr._api_guard_exchange is None:
             return super()._check_access(operation)
         exchange = working_for(self.env.cr)
-        if exchange is not None and _is_judged(exchange, self._name, operation):
+        if exchange is not None and (deny := self._denied_access(exchange, operation)):
             guard = self.env["api.guard"]
-            if deny := guard._judge_nested(exchange, self._name, Operation(operation)):
-                return self, partial(guard._refused_inside, exchange, deny, f"{self._name}: {operation}")
-        if exchange is not None and exchange.asks_codes and operation != "read" and not self.env.su:
-            if deny := self.env["api.guard"]._judge_factor(exchange, self._name, Operation(operation)):
-                refusal = partial(self.env["api.guard"]._refused_inside, exchange, deny, f"{self._name}: {operation}")
-                return self, refusal
+            return self, partial(guard._refused_inside, exchange, deny, f"{self._name}: {operation}")
         return super()._check_access(operation)
+
+    def _denied_access(self, exchange, operation):
+        """The refusal of what a call does to this model on its way, or None: by its scopes, or for want of a code."""
+        guard, deny = self.env["api.guard"], None
+        if _is_judged(exchange, self._name, operation):
+            deny = guard._judge_nested(exchange, self._name, Operation(operation))
+        if deny is None and exchange.asks_codes and operation != "read" and not self.env.su:
+            deny = guard._judge_factor(exchange, self._name, Operation(operation))
+        return deny
 
     # rests on odoo/orm/models.py, _has_field_access: asked for reading, domains, order, grouping, export, fields_get
     @api.model

@@ -51,7 +51,7 @@ class ResUsersApikeys(models.Model):
             return super()._generate(scope, name, expiration_date)
         parent_id = self.env["api.guard"]._minting_credential(self.env)
         policy_id = self.env.context.get("api_guard_policy_id")
-        # once more: the mail plugin's keys are made without asking `make_key`
+        # here and not in `make_key`: the mail plugin makes keys without asking that
         policy = self.env["api.policy"].sudo().browse(policy_id or []).exists()
         self.env["res.users.apikeys.description"]._require_two_factor(policy)
         secret, companion = self._make(scope, name, expiration_date, policy_id=policy_id, parent_id=parent_id)
@@ -128,9 +128,7 @@ class ResUsersApikeysDescription(models.TransientModel):  # pylint: disable=no-w
     @check_identity
     def make_key(self):
         policy = self.sudo().policy_id
-        if policy and not self._may_choose(policy):
-            raise AccessError(self.env._("You may not choose the policy “%(policy)s”.", policy=policy.name))
-        self._require_two_factor(policy)
+        self._check_may_choose(policy)
         shown = super(ResUsersApikeysDescription, self.with_context(api_guard_policy_id=policy.id)).make_key()
         companion = self.env["api.credential"].sudo()._of_secret(shown["context"]["default_key"], self.env.user)
         shown["context"].update(self.env["res.users.apikeys"]._show_context(companion))
@@ -162,6 +160,11 @@ class ResUsersApikeysDescription(models.TransientModel):  # pylint: disable=no-w
                 remedy=remedy,
             )
         )
+
+    def _check_may_choose(self, policy):
+        """Raises AccessError unless the current user may give this policy, or none, to a key."""
+        if policy and not self._may_choose(policy):
+            raise AccessError(self.env._("You may not choose the policy “%(policy)s”.", policy=policy.sudo().name))
 
     def _may_choose(self, policy):
         if self.env.user.has_group("api_guard.group_manager"):

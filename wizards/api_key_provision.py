@@ -32,8 +32,7 @@ class ApiKeyProvision(models.TransientModel):
         self.ensure_one()
         bot = self.user_id
         self._check_bot(bot.sudo())
-        if self.policy_id and not self.env["res.users.apikeys.description"]._may_choose(self.policy_id):
-            raise AccessError(self.env._("You may not choose the policy “%(policy)s”.", policy=self.policy_id.name))
+        self.env["res.users.apikeys.description"]._check_may_choose(self.policy_id)
         if not 0 <= self.days <= _MAX_DAYS:
             raise UserError(
                 self.env._("A key lives between 1 and %(days)s days; 0: until it is revoked.", days=_MAX_DAYS)
