@@ -38,6 +38,10 @@ class Planned(str):
     __slots__ = ()
 
 
+class TimedOut(psycopg2.Error):
+    """PostgreSQL did not answer in the time that there was."""
+
+
 class _Connection(psycopg2.extensions.connection):
     """`prepared`: the statements that the server knows by name on this connection."""
 
@@ -57,10 +61,10 @@ class Beside:
         self._cursor = self._connection.cursor()
         self._sent = None  # the statement that is on its way, and its parameters
 
-    def execute(self, query, params=None):
-        """Run one statement."""
+    def execute(self, query, params=None, timeout=None):
+        """Run one statement. `timeout`: the seconds to wait for it at most, or TimedOut is raised."""
         self.send(query, params)
-        self.settle()
+        self.settle(timeout)
 
     def send(self, query, params=None):
         """Start one statement; `settle` ends it."""
@@ -76,29 +80,29 @@ class Beside:
                 raise
             self._start_anew()
 
-    def settle(self):
+    def settle(self, timeout=None):
         """Wait for the statement that was sent, if there is one."""
         if self._sent is None:
             return
         try:
-            self._wait()
+            self._wait(timeout)
         except psycopg2.Error:  # an answer too
             self._sent = None
             raise
         self._sent = None
 
-    def _wait(self):
+    def _wait(self, timeout=None):
         try:
-            _wait(self._connection)
+            _wait(self._connection, timeout)
         except errors.InvalidSqlStatementName:
             Beside._prepares = False
             self._start(*self._sent)
-            _wait(self._connection)
+            _wait(self._connection, timeout)
         except psycopg2.OperationalError:
             if not _is_lost(self._connection):
                 raise
             self._start_anew()
-            _wait(self._connection)
+            _wait(self._connection, timeout)
 
     def _start_anew(self):
         """A connection that died while it was idle is replaced: its statement never arrived."""
@@ -173,12 +177,19 @@ def _is_lost(connection):
     return connection.closed or connection.info.status != _CONNECTION_OK
 
 
-def _wait(connection):
-    """Until what was asked of `connection` is done. Raises its error."""
+def _wait(connection, timeout=None):
+    """Until what was asked of `connection` is done. Raises its error; TimedOut after `timeout` seconds, and closes it.
+
+    What was asked may be done all the same, later.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
     while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection, select.POLLIN if state == psycopg2.extensions.POLL_READ else select.POLLOUT)
-        poller.poll()
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        if not poller.poll(left) and deadline is not None and time.monotonic() >= deadline:
+            connection.close()
+            raise TimedOut(f"no answer in {timeout} s")
 
 
 def _take(database):
