@@ -6,7 +6,7 @@ export PYTHON
 help: ## say what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-setup: ## Python, Odoo 19, PostgreSQL and a browser, each once
+setup: ## Python, Odoo 19, PostgreSQL, and for the tests a browser, Redis and fail2ban, each once
 	@dev/run setup
 
 stop: ## stop PostgreSQL

@@ -3,14 +3,13 @@
 import os
 import sys
 
-from . import browser, layout, node, postgres, python_env, setup
+from . import layout, node, postgres, python_env, setup
 from .steps import Stop, main_or_stop, say, step
 
 
 def do_setup():
-    """Set up everything, the browser for the tours included."""
-    setup.ensure()
-    browser.ensure()
+    """Set up everything, what only the tests need included."""
+    setup.ensure_for_tests()
     say(f"Ready. dev/odoo and dev/psql run in this environment ({layout.DEV}).")
 
 

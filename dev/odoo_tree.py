@@ -10,8 +10,9 @@ import re
 import shutil
 from pathlib import Path
 
+from . import debian
 from .layout import CACHE, NODE, ODOO, link
-from .steps import Stop, need_space, run, say, step, workshop
+from .steps import Stop, need_space, say, step, workshop
 
 # The version this environment was verified with; sid keeps only the newest, so a newer one is
 # taken, and said, when this one is gone.
@@ -25,8 +26,8 @@ LINKED = (
     # Debian 12's: newer ones have no .ttf where Odoo looks.
     "fonts-font-awesome/bookworm",
 )
-DEBIAN_SUITES = re.compile(
-    r"(bookworm|trixie|forky|duke|sid|stable|testing|unstable|oldstable)(-updates)?$"
+OTHERWISE = (
+    "Point ODOO_HOME at an Odoo 19 (a source checkout or an installed package) and run again."
 )
 
 
@@ -51,11 +52,6 @@ def _cached():
 
 
 def _build():
-    if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        raise Stop(
-            "Odoo is taken from Debian's packages and this machine has no apt-get. Point "
-            "ODOO_HOME at an Odoo 19 (a source checkout or an installed package) and run again."
-        )
     with workshop("odoo") as work:
         if tree := _cached():  # another checkout was faster
             return tree
@@ -63,9 +59,7 @@ def _build():
             need_space(CACHE, 1800, "Odoo 19")
             debs = _download(work)
         with step("Odoo 19: unpacking (1.3 GB, once per user)"):
-            root = work / "root"
-            for deb in debs:
-                run(["dpkg", "-x", deb, root], why=f"Unpacking {deb.name}")
+            root = debian.unpack(debs, work / "root")
             _add_missing_script(root)
             tree = CACHE / f"odoo-{_version(debs)}-recipe{RECIPE}"
             root.rename(tree)
@@ -74,43 +68,19 @@ def _build():
 
 
 def _download(work):
-    """Fetch the packages into the cache, with package lists of their own, and return them."""
-    debs = CACHE / "debs"
-    for folder in (debs, work / "lists/partial", work / "archives/partial"):
-        folder.mkdir(parents=True, exist_ok=True)
-    sources = work / "sources.list"
-    sources.write_text(_sources())
-    options = {
-        "Dir::Etc::SourceList": sources, "Dir::Etc::SourceParts": "/dev/null",
-        "Dir::State::Lists": work / "lists", "Dir::Cache": work,
-        "Dir::State::Status": "/dev/null",
-        "APT::Sandbox::User": "root",  # the cache is the user's own, not the user _apt's
-        "Acquire::Languages": "none", "Acquire::Retries": "3",
-        "Dpkg::Use-Pty": "0",
-    }
-    apt = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in options.items())]
-    # apt-get update ends well without a network; only a strict one tells.
-    run([*apt, "-oAPT::Update::Error-Mode=any", "update"], why="Reading Debian's list of packages")
-    wanted = [_pinned_or_newest(apt), *LINKED]
-    # What an interrupted run has fetched, apt checks and keeps.
-    run([*apt, "download", *wanted], why="Downloading Odoo", cwd=debs)
-    return [_newest(debs, name) for name in wanted]
+    """Fetch the packages into the cache, where an interrupted download goes on, and return them."""
+    apt = debian.read_lists(work, ["sid", "bookworm"], OTHERWISE)
+    return debian.download(apt, [_pinned_or_newest(apt), *LINKED], CACHE / "debs", "Odoo")
 
 
 def _pinned_or_newest(apt):
-    policy = run(["apt-cache", *apt[2:], "policy", "odoo-19"], why="Looking for odoo-19")
-    if VERSION in policy:
+    newest, told = debian.policy(apt, "odoo-19")
+    if VERSION in told:
         return f"odoo-19={VERSION}"
-    candidate = re.search(r"Candidate: (\S+)", policy)
-    if not candidate or candidate[1] == "(none)":
-        raise Stop("Debian no longer has odoo-19. Point ODOO_HOME at an Odoo 19 and run again.")
-    say(f"  ! Debian has odoo-19 {candidate[1]} now; this addon was verified with {VERSION}.")
-    return f"odoo-19={candidate[1]}"
-
-
-def _newest(debs, name):
-    found = debs.glob(f"{re.split('[=/]', name)[0]}_*.deb")
-    return max(found, key=lambda deb: deb.stat().st_mtime)
+    if not newest:
+        raise Stop(f"Debian no longer has odoo-19. {OTHERWISE}")
+    say(f"  ! Debian has odoo-19 {newest} now; this addon was verified with {VERSION}.")
+    return f"odoo-19={newest}"
 
 
 def _version(debs):
@@ -123,49 +93,6 @@ def _add_missing_script(root):
     target = root / "usr/lib/python3/dist-packages/odoo/addons/mail/static/lib/selfie_segmentation"
     target.mkdir(parents=True, exist_ok=True)
     shutil.copy(NODE / "node_modules/@mediapipe/selfie_segmentation" / name, target / name)
-
-
-# ------------------------------------------------------------------ Debian's mirror
-
-
-def _sources():
-    """Return an apt source list for sid and bookworm at this machine's own Debian mirror."""
-    for options, uri, suite in _configured():
-        if DEBIAN_SUITES.match(suite):
-            # Without Signed-By apt asks all the keys that it trusts.
-            return "".join(f"deb {options}{uri} {wanted} main\n" for wanted in ("sid", "bookworm"))
-    raise Stop(
-        "No Debian mirror is configured for apt on this machine (is it a Debian?). Point "
-        "ODOO_HOME at an Odoo 19 and run again."
-    )
-
-
-def _configured():
-    """Yield (options, URI, suite) of each apt source, in both of apt's formats."""
-    etc = Path("/etc/apt")
-    for path in (*sorted((etc / "sources.list.d").glob("*.sources")),):
-        yield from _deb822(path.read_text())
-    for path in (etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))):
-        if path.exists():
-            yield from _one_line(path.read_text())
-
-
-def _deb822(text):
-    for stanza in re.split(r"\n\s*\n", re.sub(r"(?m)^#.*\n?", "", text)):
-        fields = {
-            key.lower(): value.split() for key, value in re.findall(r"(?m)^([\w-]+):(.*)$", stanza)
-        }
-        if "deb" not in fields.get("types", []) or fields.get("enabled", ["yes"]) == ["no"]:
-            continue
-        key = fields.get("signed-by", [""])
-        options = f"[signed-by={key[0]}] " if key and key[0].startswith("/") else ""
-        for uri in fields.get("uris", []):
-            yield from ((options, uri, suite) for suite in fields.get("suites", []))
-
-
-def _one_line(text):
-    for match in re.finditer(r"(?m)^\s*deb\s+(\[[^]]*\]\s*)?(\S+)\s+(\S+)", text):
-        yield (match[1] or "", match[2], match[3])
 
 
 # ------------------------------------------------------------------ an Odoo, however laid out

@@ -2,7 +2,7 @@
 
 import os
 
-from . import node, odoo_tree, postgres, python_env
+from . import browser, fail2ban, node, odoo_tree, postgres, python_env, redis
 from .layout import ADDONS, DATA, ODOO_CONF, VENV, make_folders
 from .steps import alone
 
@@ -22,6 +22,14 @@ def ensure():
         odoo_tree.ensure()
     postgres.ensure()
     write_config(ODOO_CONF)
+
+
+def ensure_for_tests():
+    """Set up all that the tests need besides: a browser, Redis and fail2ban."""
+    ensure()
+    browser.ensure()
+    redis.ensure()
+    fail2ban.ensure()
 
 
 def write_config(path, **more):

@@ -10,7 +10,7 @@ import re
 import time
 from pathlib import Path
 
-from . import browser, databases, postgres, setup
+from . import databases, postgres, setup
 from .harness import free_port
 from .layout import ADDON, ADDONS, PYTHON, ROOT, RUN
 from .steps import Stop, follow, say, step
@@ -24,8 +24,7 @@ OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 def run(wanted=""):
     """Run the suites, or the part that a path or a -k expression names; return an exit code."""
-    setup.ensure()
-    browser.ensure()
+    setup.ensure_for_tests()
     try:
         results = {name: suite(wanted) for name, suite in _suites(wanted).items()}
     finally:

@@ -4,12 +4,15 @@ Three deployments: `one` serves one database; `several` serves several and loads
 database, maybe in the middle of a worker's first call; `wide` has it in server_wide_modules.
 """
 
+import contextlib
+
 import pytest
 import world as worlds
 from doors import Caller
 
 from dev import setup
 from dev.harness import Server
+from dev.redis import RedisServer
 
 WIDE = ("base", "rpc", "web", "api_guard")
 EVERY_DATABASE = f"^{worlds.PREFIX}_"
@@ -70,3 +73,17 @@ def wide(_guarded, plain):
 def call(world, one):
     """A caller with a key at deployment A: `call(key)`."""
     return lambda key, url=one.url: Caller(url, world.name, key.secret, key.uid)
+
+
+@pytest.fixture(scope="session")
+def redis_servers():
+    """A maker of Redis servers that live as long as the session: `redis_servers(tls=True)`."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(RedisServer(**options))
+
+
+@pytest.fixture
+def redis_server():
+    """A Redis of the test's own, to be stopped, paused or killed at will."""
+    with RedisServer() as server:
+        yield server
