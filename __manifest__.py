@@ -1,13 +1,13 @@
 {
     "name": "API Guard",
-    "version": "19.0.1.1.0",
-    "summary": "Policies on API keys, enforced at every door, and an audit entry for every call",
+    "version": "19.0.1.2.0",
+    "summary": "Policies and limits on API keys, enforced at every door, and an audit entry for every call",
     "author": "API Guard contributors",
     "website": "https://github.com/api-guard/api_guard",
     "license": "LGPL-3",
     "category": "Technical",
     "depends": ["base_setup", "mail", "rpc", "web"],
-    "external_dependencies": {"python": ["cryptography", "pyotp"]},
+    "external_dependencies": {"python": ["cryptography", "limits", "pyotp"]},
     "data": [
         "security/api_guard_groups.xml",
         "security/ir.model.access.csv",

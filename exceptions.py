@@ -17,7 +17,7 @@ class Refused(AccessDenied):
     def __init__(self, deny: Deny, request_id: str, own_words: str = ""):
         if deny.excess is not None:
             own_words = f"({deny.excess.words})"
-        self.sentence = f"{deny.reason.sentence} {own_words}".strip()
+        self.sentence = f"{deny.sentence} {own_words}".strip()
         super().__init__(f"Access Denied: {self.sentence} (request {request_id})")
         self.deny = deny
         self.request_id = request_id

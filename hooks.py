@@ -1,6 +1,7 @@
 """What happens when the addon is loaded into a process, and when it leaves a database."""
 
 from . import seams
+from .stores import postgres
 
 
 def post_load():
@@ -9,6 +10,7 @@ def post_load():
 
 def uninstall_hook(env):
     """Drop what Odoo does not know of: triggers on its own tables would outlive their functions."""
+    postgres.drop(env.cr)
     env["api.identity"]._drop_functions()
     env["api.credential"]._drop_triggers()
     env["api.audit.entry"]._drop_triggers()

@@ -7,7 +7,6 @@ from odoo.http import request
 from werkzeug.exceptions import NotFound
 
 from ..core.leak import read_report
-from ..core.verdict import Reason
 from ..seams.exchange import guarded
 
 _MAX_BODY = 64 * 1024  # bytes; twenty keys are less than 1 kB
@@ -23,9 +22,8 @@ class Leak(http.Controller):
             raise NotFound
         reports, cr = registry["api.leak.report"], request.env.cr
         exchange = reports._open(registry, cr)
-        if (seconds := reports._seconds_to_wait(exchange)) is not None:
-            reason = Reason.TOO_MANY_REPORTS
-            return _answer(exchange, reason.status, reason.public_code, reason.sentence, {"Retry-After": seconds})
+        if (deny := reports._refusal(exchange)) is not None:
+            return _answer(exchange, deny.reason.status, deny.reason.public_code, deny.sentence)
         if exchange.body_size > _MAX_BODY:
             return _answer(exchange, 413, "too_large", f"A report has at most {_MAX_BODY} bytes, and tells its length.")
         try:
@@ -40,6 +38,6 @@ class Leak(http.Controller):
 _USAGE = 'Send {"secret": "…"} or {"secrets": ["…", …]} as JSON, with at most 20 texts.'
 
 
-def _answer(exchange, status, code, sentence, headers=None):
+def _answer(exchange, status, code, sentence):
     body = {"error": code, "message": sentence, "request_id": exchange.request_id}
-    return request.make_json_response(body, headers=headers, status=status)
+    return request.make_json_response(body, status=status)

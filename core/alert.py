@@ -45,5 +45,6 @@ class Signal(str, Enum):
 
     KEY_LEAKED = "key.leaked", Severity.CRITICAL  # somebody outside has a key that opened something
     KEY_PASTED = "key.pasted", Severity.HIGH  # a key stands where colleagues can read it
+    STORE_DOWN = "limit.store_down", Severity.HIGH  # limits are not counted as they should be
     CODES_LOCKED = "second_factor.locked", Severity.HIGH  # wrong codes came with a good key: somebody has it
     KEY_RETIRED_USED = "key.retired_used", Severity.HIGH  # somebody kept a key that its successor has replaced

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from .call import RPC_DOORS, Call, Kind, Operation, State
 from .lifetime import older_than
+from .limit import Counter, Sort, Standing, StoreDown, exhausted
 from .markup import OnActive
 from .operation import LIMITED
 from .policy import Policy
@@ -58,6 +59,23 @@ def decide_answer(policies: Sequence[Policy], rows: int, verdict: Allow) -> Verd
     exceeded = [(policy, excess) for policy in policies if (excess := policy.shape.exceeded_by_answer(rows))]
     minding = [_too_large(policy, excess) for policy, excess in exceeded]
     return _afterwards(verdict, minding, [_too_large(*found) for found in exceeded if found[0].enforced])
+
+
+def decide_limits(standings: Sequence[tuple[Counter, Standing]], verdict: Allow) -> Verdict:
+    """What becomes of an allowed call whose counters stand so?"""
+    if (found := exhausted(standings)) is None:
+        return verdict
+    counter, standing = found
+    reason = Reason.TOO_MANY_AT_ONCE if counter.limit.sort is Sort.LEASE else Reason.LIMIT_EXCEEDED
+    deny = Deny(reason, counter.policy, wait=standing.wait)
+    return deny if counter.enforced else Allow(verdict.observed or deny)
+
+
+def decide_without_store(counters: Sequence[Counter], verdict: Allow) -> Verdict:
+    """What becomes of an allowed call while its counters cannot be asked?"""
+    closed = (c for c in counters if c.enforced and c.on_store_down is StoreDown.CLOSED)
+    counter = next(closed, None)
+    return verdict if counter is None else Deny(Reason.LIMITS_UNREADABLE, counter.policy, wait=1.0)
 
 
 def decide_active(policies: Sequence[Policy], verdict: Allow) -> Verdict:

@@ -44,7 +44,7 @@ def restrictions(policies: Sequence[Policy]) -> list[Restriction]:
 SECTIONS = (
     "unreadable", "password", "allow", "deny", "doors", "age", "idle", "rotation", "window", "read_only", "scope",
     "second_factor",
-    "companies", "shape", "on_active", "detail",
+    "companies", "shape", "on_active", "limits", "concurrency", "detail",
 )  # fmt: skip
 
 
@@ -69,6 +69,8 @@ def _sections(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
         "companies": None if policy.companies is None else map(str, sorted(policy.companies)),
         "shape": _shape(policy) or None,
         "on_active": None if policy.on_active is None else [policy.on_active.value],
+        "limits": [f"{limit.amount} {limit.name}" for limit in policy.budget.limits] or None,
+        "concurrency": None if policy.budget.concurrency is None else [str(policy.budget.concurrency[1])],
         "detail": None if policy.detail is None else [policy.detail.value],
     }
     for section, values in lists.items():

@@ -133,10 +133,14 @@ class Concurrency:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """All that one policy limits. Empty: nothing. `counts_refused`: what it refuses counts as a call, too."""
+    """All that one policy limits. Empty: nothing.
+
+    `concurrency`: a number that is the policy's own, and how many calls of a key may be under way at once.
+    `counts_refused`: a call that is refused counts as one all the same.
+    """
 
     limits: tuple[Limit, ...] = ()
-    concurrency: int | None = None
+    concurrency: tuple[int, int] | None = None
     counts_refused: bool = False
     on_store_down: StoreDown = StoreDown.CLOSED
 
@@ -154,6 +158,7 @@ class Counter:
     enforced: bool = True
     cost: int | None = 1
     on_store_down: StoreDown = StoreDown.CLOSED
+    counts_refused: bool = False
 
     @property
     def key(self) -> str:
@@ -180,18 +185,21 @@ class Standing:
 
 
 def counters(
-    budgets: Sequence[tuple[str, bool, int, Budget]], subjects: Mapping[Per, str], lease: int
+    budgets: Sequence[tuple[str, bool, Budget]], subjects: Mapping[Per, str], lease: int
 ) -> list[Counter]:
-    """All that one call is counted by. `budgets`: of each policy name, enforced, number and budget."""
+    """All that one call is counted by. `budgets`: name, whether it is enforced, and budget of each policy.
+
+    `lease`: seconds after which a slot is free whatever has become of its call.
+    """
     found: list[Counter] = []
-    for name, enforced, number, budget in budgets:
-        down = budget.on_store_down
+    for name, enforced, budget in budgets:
+        kept = {"on_store_down": budget.on_store_down, "counts_refused": budget.counts_refused}
         if budget.concurrency:
-            slots = Concurrency(number, budget.concurrency, lease)
-            found.append(Counter(slots, subjects[Per.KEY], name, enforced, 1, down))
+            slots = Concurrency(*budget.concurrency, lease)
+            found.append(Counter(slots, subjects[Per.KEY], name, enforced, **kept))
         for limit in budget.limits:
             cost = 1 if limit.unit.is_known_before else None
-            found.append(Counter(limit, subjects[limit.per], name, enforced, cost, down))
+            found.append(Counter(limit, subjects[limit.per], name, enforced, cost, **kept))
     return found
 
 

@@ -20,6 +20,7 @@ import pytz
 
 from .call import Door, Operation
 from .lifetime import Rotation, Window
+from .limit import MAX_MOVING, Budget, Limit, Per, Period, StoreDown, Unit
 from .markup import OnActive
 from .mask import Masker
 from .network import NetworkRules, parse_network
@@ -28,6 +29,7 @@ from .shape import Shape
 from .verdict import Reason
 
 DOCUMENT_VERSION = 1
+GREATEST_AMOUNT = 10**15  # of bytes in a month, and less than what a float tells apart
 _HUNDRED_YEARS = 36_500  # days; a date that lies further off might not be one any more
 
 
@@ -66,6 +68,7 @@ class Policy:
     shape: Shape = field(default_factory=Shape)
     on_active: OnActive | None = None
     second_factor: tuple[ScopeLine, ...] = ()
+    budget: Budget = field(default_factory=Budget)
     mark: str = field(default="", compare=False)  # the fingerprint of the document it was compiled from
     readable: bool = True
 
@@ -132,6 +135,7 @@ def compile_policy(document: str) -> Policy:
             shape=_shape(content.pop("shape", {})),
             on_active=_on_active(content.pop("on_active", None)),
             second_factor=_scopes(content.pop("second_factor", [])) or (),
+            budget=_budget(content),
             mark=fingerprint(document),
         )
     except (AttributeError, KeyError, TypeError, ValueError, pytz.UnknownTimeZoneError) as error:
@@ -217,6 +221,28 @@ def _shape(content: dict[str, int]) -> Shape:
 
 def _on_active(value: str | None) -> OnActive | None:
     return None if value is None else OnActive(value)
+
+
+def _budget(content: dict[str, Any]) -> Budget:
+    concurrency = content.pop("concurrency", None)
+    return Budget(
+        limits=tuple(_limit(*line) for line in _typed(content.pop("limits", []), list)),
+        concurrency=None if concurrency is None else _slots(*concurrency),
+        counts_refused=_typed(content.pop("counts_refused", False), bool),
+        on_store_down=StoreDown(content.pop("on_store_down", StoreDown.CLOSED)),
+    )
+
+
+def _limit(number: int, amount: int, unit: str, period: str, per: str, moving: bool) -> Limit:
+    if _typed(moving, bool) and not Unit(unit).is_known_before:
+        raise ValueError("what is known afterwards has no moving window")
+    greatest = MAX_MOVING if moving else GREATEST_AMOUNT
+    within = _within(amount, 1, greatest)
+    return Limit(_within(number, 0, 2**31 - 1), within, Unit(unit), Period(period), Per(per), moving)
+
+
+def _slots(number: int, amount: int) -> tuple[int, int]:
+    return _within(number, 0, 2**31 - 1), _within(amount, 1, 2**31 - 1)
 
 
 def _days(value: int | None) -> int | None:

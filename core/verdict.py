@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import ceil
 
 from .shape import Excess
 
@@ -21,6 +22,8 @@ _LARGE = (422, "too_large", "The call is larger than its policy allows.")
 _MALFORMED = (422, "unknown_field", "The values name a field that the model does not have.")
 _ACTIVE = (422, "active_html", "A plain text of the call holds active HTML.")
 _LATER = (429, "too_many_failures", "Too many failed attempts. Try again later.")
+_LIMITED = (429, "rate_limited", "The limit of this credential is used up. Try again later.")
+_AT_ONCE = (429, "too_many_at_once", "Too many calls of this credential are under way. Try again later.")
 _REPORTS = (429, "too_many_reports", "Too many reports. Try again later.")
 _CLOSED = (503, "unavailable", "The call cannot be judged at the moment and was refused.")
 
@@ -43,6 +46,11 @@ class Reason(str, Enum):
         reason._value_ = code
         reason.status, reason.public_code, reason.sentence = public
         return reason
+
+    @property
+    def is_temporary(self) -> bool:
+        """Is the same call worth trying again?"""
+        return self.status in (429, 503)
 
     # who
     UNKNOWN_CREDENTIAL = "credential.unknown", _REJECTED
@@ -76,6 +84,9 @@ class Reason(str, Enum):
     ACTIVE_HTML = "values.active_html", _ACTIVE
     UNKNOWN_FIELD = "values.unknown_field", _MALFORMED
     GUARD_CONFIGURATION = "scope.guard_configuration", _SCOPE
+    LIMIT_EXCEEDED = "limit.exceeded", _LIMITED
+    TOO_MANY_AT_ONCE = "limit.concurrency", _AT_ONCE
+    LIMITS_UNREADABLE = "limit.store_down", _CLOSED
     TOO_MANY_REPORTS = "report.too_many", _REPORTS
     # second factor
     CODE_REQUIRED = "second_factor.required", _FACTOR
@@ -90,11 +101,34 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The call is refused. `policy` names the policy that refused it; "" when none did. `excess`: of one too large."""
+    """The call is refused. `policy` names the policy that refused it; "" when none did. `excess`: of one too large.
+
+    `wait`: seconds after which it is worth trying again, where that is known.
+    """
 
     reason: Reason
     policy: str = ""
     excess: Excess | None = field(default=None, compare=False)
+    wait: float | None = field(default=None, compare=False)
+
+    @property
+    def seconds(self) -> int | None:
+        """The wait in whole seconds, as a caller is told it.
+
+        >>> Deny(Reason.LIMIT_EXCEEDED, wait=0.2).seconds
+        1
+        """
+        return None if self.wait is None else max(1, ceil(self.wait))
+
+    @property
+    def sentence(self) -> str:
+        """The public sentence, with the wait in it.
+
+        >>> Deny(Reason.TOO_MANY_FAILURES, wait=59.2).sentence
+        'Too many failed attempts. Try again in 60 seconds.'
+        """
+        sentence = self.reason.sentence
+        return sentence if self.wait is None else sentence.replace(" later.", f" in {self.seconds} seconds.")
 
 
 @dataclass(frozen=True, slots=True)

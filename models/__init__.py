@@ -2,6 +2,8 @@ from . import api_recorder
 from . import api_guard
 from . import api_guard_admission
 from . import api_guard_configuration
+from . import api_limiter
+from . import api_lockout
 from . import api_identity
 from . import api_openapi
 from . import api_data
@@ -9,6 +11,7 @@ from . import api_door
 from . import api_scope
 from . import api_scope_line
 from . import api_policy
+from . import api_policy_limit
 from . import api_protected
 from . import api_credential
 from . import api_credential_rotation

@@ -113,6 +113,14 @@ class ApiAlert(models.Model):
                     "record, and replace the key: who has read it, has it."
                 ),
             ),
+            Signal.STORE_DOWN: (
+                self.env._("Limits not counted"),
+                self.env._(
+                    "The store that counts limits did not answer in time, so that limits were not asked, or estimated "
+                    "by each process on its own. Look whether it runs and can be reached (Settings → API Guard → "
+                    "Limits and lockouts)."
+                ),
+            ),
             Signal.CODES_LOCKED: (
                 self.env._("Second factor locked"),
                 self.env._(

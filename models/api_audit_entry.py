@@ -6,6 +6,8 @@ TRUNCATE to everybody. It holds no foreign key: what an entry says must outlast
 the user and the key that it speaks of, and a foreign key would want to update it.
 """
 
+from datetime import datetime, timezone
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -70,13 +72,6 @@ _INSERT = Planned(
 )
 # The same, committed without waiting for the disk
 _INSERT_UNSYNCED = Planned(f"{_INSERT} RETURNING set_config('synchronous_commit', 'off', true)")
-
-# Somebody presented a secret that is none. Counted for the cool-down; literals, so that the partial index serves.
-_FAILURES = (Reason.UNKNOWN_CREDENTIAL, Reason.KEY_MISTYPED, Reason.WRONG_USER, Reason.USER_INACTIVE)
-_IS_FAILURE = SQL(f"reason IN ({', '.join(repr(reason.value) for reason in _FAILURES)})")
-
-# Where an address is: an IPv6 one stands for its /64, which its owner moves in freely
-_ORIGIN = "network(set_masklen(%s::inet, CASE family(%s::inet) WHEN 6 THEN 64 ELSE 32 END))"
 
 
 class ApiAuditEntry(models.Model):
@@ -165,14 +160,9 @@ class ApiAuditEntry(models.Model):
             CREATE INDEX IF NOT EXISTS api_audit_entry_trouble_idx ON api_audit_entry (outcome, id DESC)
                 WHERE outcome != 'allowed';
         """)
+        # failures are counted elsewhere now (models/api_lockout.py)
         self.env.cr.execute(
-            SQL(
-                "DROP INDEX IF EXISTS api_audit_entry_failures_idx;"  # of fewer reasons than are counted now
-                " CREATE INDEX IF NOT EXISTS api_audit_entry_wrong_secret_idx"
-                " ON api_audit_entry (%s, occurred_at) WHERE %s",
-                _origin(SQL("peer")),
-                _IS_FAILURE,
-            )
+            "DROP INDEX IF EXISTS api_audit_entry_failures_idx; DROP INDEX IF EXISTS api_audit_entry_wrong_secret_idx"
         )
         self.env.cr.execute("""
             CREATE OR REPLACE FUNCTION api_guard_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -207,27 +197,21 @@ class ApiAuditEntry(models.Model):
         execute(_INSERT if sync else _INSERT_UNSYNCED, [_clean(name, values[name], secrets) for name in _NAMES])
 
     @classmethod
-    def _failures_from(cls, cr, peer, seconds, limit):
-        """How many wrong secrets came from where `peer` is, in the last `seconds`? Counts no further than `limit`.
-
-        `peer`: an address; None counts all whose address is unknown as one.
-        """
-        origin = _origin(SQL("peer"))
-        same = SQL("%s IS NULL", origin) if peer is None else SQL("%s = %s", origin, _origin(peer))
-        cr.execute(
-            SQL(
-                """SELECT count(*) FROM (
-                       SELECT 1 FROM api_audit_entry
-                        WHERE %s AND occurred_at > now() AT TIME ZONE 'utc' - make_interval(secs => %s)
-                          AND %s AND outcome = 'refused'
-                        LIMIT %s) failures""",
-                same,
-                seconds,
-                _IS_FAILURE,
-                limit,
-            )
-        )
-        return cr.fetchone()[0]
+    def _append_event(cls, execute, model, method, **values):
+        """An entry of what API Guard itself, or a person at its screens, has done. `values` by column."""
+        entry = dict.fromkeys(_NAMES) | {
+            "occurred_at": datetime.now(timezone.utc).replace(tzinfo=None),
+            "door": Door.INTERNAL.value,
+            "credential_kind": "none",
+            "model": model,
+            "method": method,
+            "operation": "execute",
+            "verdict": "none",
+            "outcome": "allowed",
+            "committed": True,
+            "secrets": (),
+        }
+        cls._append(execute, entry | {name: value for name, value in values.items() if value is not None})
 
     # ------------------------------------------------------------ append-only
 
@@ -274,10 +258,6 @@ class ApiAuditEntry(models.Model):
         text = self.error_message or ""
         is_error = self.outcome == "failed" or text.startswith("Access Denied")
         return "" if is_error else text
-
-
-def _origin(peer):
-    return SQL(_ORIGIN, peer, peer)
 
 
 def _clean(name, value, secrets):

@@ -256,6 +256,8 @@ class ApiCredential(models.Model):
             days, clock, zone = row.values
             day_names = self._weekday_names()
             values = [", ".join(day_names[int(day)] for day in days.split(",") if day), clock, zone]
+        if row.section == "limits":
+            values = [self._limit_in_words(value) for value in row.values]
         if row.section == "shape":
             sizes = (value.split(" ") for value in row.values)
             values = [": ".join(self.env["api.reason"]._size_in_words(kind, int(size))) for kind, size in sizes]
@@ -284,8 +286,16 @@ class ApiCredential(models.Model):
             "companies": self.env._("Only in these companies"),
             "shape": self.env._("Greatest size of a call"),
             "on_active": self.env._("Active HTML in plain texts"),
+            "limits": self.env._("Limits"),
+            "concurrency": self.env._("Calls at the same time"),
             "detail": self.env._("Arguments kept in the log"),
         }
+
+    @api.model
+    def _limit_in_words(self, value):
+        """A limit in the notation of `core.explain`: "600 calls-minute-key"."""
+        amount, name = value.split(" ")
+        return self.env["api.policy.limit"]._in_words(int(amount), *name.split("-"))
 
     @api.model
     def _weekday_names(self):

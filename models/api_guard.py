@@ -7,8 +7,9 @@
     seams: execute_cr                          ir.http._dispatch
         └─ _authorize_rpc                          └─ _authorize_request
               └────────────── _authorize ──────────────┘      core.decide.decide(call, policies), a code
-                                                               where one is missing (api.second.factor), then
-                                                               the entry rides on the call's own commit
+                                                               where one is missing (api.second.factor), its limits
+                                                               (api.limiter), then the entry rides on the call's
+                                                               own commit
     seams: _answer                                             whatever ends without a commit is written
         └─ api.recorder._finish                                there (models/api_recorder.py)
 
@@ -144,6 +145,8 @@ class ApiGuard(models.AbstractModel):
             verdict = exchange.verdict = cls._judge_contents(exchange, contents, verdict)
             exchange.named = contents.named if _says_all(target, arguments) else None
             exchange.references = contents.references
+        if isinstance(verdict, Allow):
+            verdict = exchange.verdict = exchange.registry["api.limiter"]._take(exchange, verdict)
         cls._require(exchange, verdict)
         exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)

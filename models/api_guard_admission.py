@@ -5,12 +5,16 @@ when it is known; what is refused here is refused alike, and in the same time, f
 """
 
 import contextlib
+import os
+from collections import OrderedDict
 from dataclasses import replace
+from hashlib import blake2b
 
 from odoo import models
 from odoo.exceptions import AccessDenied
 from odoo.modules.registry import Registry
 
+from ..core import lockout
 from ..core.call import Door, Kind, Target
 from ..core.network import parse_network
 from ..core.operation import OWN
@@ -19,14 +23,22 @@ from ..core.verdict import Deny, Reason
 from ..seams import master
 from ..seams.beside import beside
 from ..seams.exchange import Exchange, bind, of_cursor
-from .api_audit_entry import ApiAuditEntry
-from .api_identity import reason_of_form
+from .api_identity import MAX_SECRET, reason_of_form
 
 AUTHENTICATE = Target("", "authenticate", OWN)
+MAX_RIGHT = 4096  # passwords that were right, remembered by a process
+
+#: somebody presented a secret that is none, or not his
+FAILURES = frozenset({Reason.UNKNOWN_CREDENTIAL, Reason.KEY_MISTYPED, Reason.WRONG_USER, Reason.USER_INACTIVE})
 
 
 class ApiGuard(models.AbstractModel):
     _inherit = "api.guard"
+
+    # marks of passwords that were right a while ago: Odoo remembers them as well and looks at no hash, and a program
+    # that calls a hundred times in a second is not to ask each time whether it is locked out
+    _right = OrderedDict()
+    _mark_key = (0, b"")  # of this process
 
     @classmethod
     def _admit_key(cls, env, scope, key):
@@ -38,11 +50,15 @@ class ApiGuard(models.AbstractModel):
         exchange = cls._open(env.cr)
         if exchange.vouched:  # a password is being checked over RPC: no key matched a moment ago
             return None
-        with beside(exchange.registry) as cr:
-            identity = exchange.registry["api.identity"]._of_key(cr, key, scope)
+        identity = cls._identify(exchange, key, scope)
+        if identity.refusal is not None and identity.refusal.reason in FAILURES:
+            identity = cls._count_wrong_key(exchange, identity)
         verdict = cls._admit(exchange, identity, key, exchange.route_target)
         if isinstance(verdict, Deny):
             return None
+        if exchange.route_target is not None:  # its controller asked for the key itself, and runs already
+            verdict = exchange.verdict = exchange.registry["api.limiter"]._take(exchange, verdict)
+            cls._require(exchange, verdict)
         cls._recorder(exchange)._record_on_commit(exchange, env.cr)
         return identity.uid
 
@@ -60,11 +76,10 @@ class ApiGuard(models.AbstractModel):
         """Settle who calls `object.execute*`. Raises Refused; the same answer, in the same time, for every cause."""
         exchange = cls._open(env.cr)
         secret = cls._without_code(exchange, secret)
-        with beside(exchange.registry) as cr:
-            key = exchange.registry["api.identity"]._of_key(cr, secret)
+        key = cls._identify(exchange, secret)
         if key.credential.kind is Kind.KEY:
             if key.uid != uid:
-                key = _with_refusal(key, Reason.WRONG_USER)
+                key = cls._count_wrong_key(exchange, _with_refusal(key, Reason.WRONG_USER))
             verdict = cls._admit(exchange, key, secret)
             if isinstance(verdict, Deny) and verdict.reason.status == 401:
                 master.burn_password(secret)
@@ -77,18 +92,19 @@ class ApiGuard(models.AbstractModel):
         exchange = cls._open(env.cr)
         secret = cls._without_code(exchange, secret)
         user = env["res.users"].sudo().search(env["res.users"]._get_login_domain(login), limit=1)
-        with beside(exchange.registry) as cr:
-            key = exchange.registry["api.identity"]._of_key(cr, secret)
+        key = cls._identify(exchange, secret)
         exchange.call = None
         if key.credential.kind is not Kind.KEY:
-            cls._admit_password(env, exchange, user.id, secret, check_password, target=AUTHENTICATE)
+            cls._admit_password(env, exchange, user.id, secret, check_password, AUTHENTICATE, login)
         else:
             if key.uid != user.id:
-                key = _with_refusal(key, Reason.WRONG_USER)
+                key = cls._count_wrong_key(exchange, _with_refusal(key, Reason.WRONG_USER))
             verdict = cls._admit(exchange, key, secret, target=AUTHENTICATE)
-            if isinstance(verdict, Deny):
+            if isinstance(verdict, Deny) and verdict.reason is not Reason.TOO_MANY_FAILURES:
                 master.burn_password(secret)
             cls._require(exchange, verdict)
+        verdict = exchange.verdict = exchange.registry["api.limiter"]._take(exchange, exchange.verdict)
+        cls._require(exchange, verdict)
         cls._recorder(exchange)._record_on_commit(exchange, env.cr)
         return exchange.identity.uid
 
@@ -101,67 +117,173 @@ class ApiGuard(models.AbstractModel):
         return secret
 
     @classmethod
-    def _admit_password(cls, env, exchange, uid, secret, check_password, target=None):
+    def _identify(cls, exchange, secret, scope="rpc"):
+        """Whose key is `secret`? Where only the slow hash can tell, wrong ones are counted for the key's prefix."""
+
+        def derive(settings, verify):
+            attempt = cls._attempt(exchange, settings, (lockout.Kind.KEY, secret[:8]), (lockout.Kind.NETWORK, ""))
+            if attempt.deny is not None:
+                return attempt.deny
+            if is_right := verify():
+                attempt.succeed()
+            else:
+                attempt.fail(exchange)
+            return is_right
+
+        with beside(exchange.registry) as cr:
+            return exchange.registry["api.identity"]._of_key(cr, secret, scope, derive)
+
+    @classmethod
+    def _count_wrong_key(cls, exchange, identity):
+        """A key that opens nothing: one more from there. Too many are told to wait, whatever they bring."""
+        subjects = [(lockout.Kind.NETWORK, "")]
+        if identity.prefix is not None:
+            subjects.append((lockout.Kind.KEY, identity.prefix))
+        attempt = cls._attempt(exchange, identity.settings, *subjects)
+        if attempt.deny is not None:
+            return replace(identity, refusal=attempt.deny)
+        attempt.fail(exchange, identity.refusal.reason)
+        return identity
+
+    @classmethod
+    def _attempt(cls, exchange, settings, *subjects, registry=None):
+        """Begin an attempt of `subjects`, as (kind, name), from where the exchange comes. None inside the server."""
+        registry = registry or exchange.registry
+        peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
+        lockouts = registry["api.lockout"]
+        found = [lockouts._subject(kind, peer, name) for kind, name in subjects] if exchange.is_remote else []
+        return lockouts._begin(registry, settings, found, peer)
+
+    @classmethod
+    def _admit_password(cls, env, exchange, uid, secret, check_password, target=None, login=None):
         with beside(exchange.registry) as cr:
             identity = exchange.registry["api.identity"]._of_user(cr, uid, Kind.PASSWORD)
-            is_cooling_down = cls._is_cooling_down(cr, exchange, identity.settings)
-        if is_cooling_down:
+        attempt, mark = None, cls._mark(exchange, uid, secret)
+        if mark not in cls._right:
+            name = login or identity.login or f"#{uid}"
+            attempt = cls._attempt(
+                exchange, identity.settings, (lockout.Kind.PAIR, name), (lockout.Kind.NETWORK, "")
+            )
+        if attempt is not None and attempt.deny is not None:
             # whether the user exists or not
-            identity = replace(identity, refusal=Deny(Reason.TOO_MANY_FAILURES))
+            identity = replace(identity, refusal=attempt.deny)
         elif identity.refusal is None and env["res.users"].browse(uid)._rpc_api_keys_only():
             identity = _with_refusal(identity, Reason.PASSWORD_REFUSED)
         verdict = cls._admit(exchange, identity, secret, target)
         if isinstance(verdict, Deny):
-            if verdict.reason is Reason.TOO_MANY_FAILURES:  # hangs on the address alone: nothing to hide by being slow
+            if verdict.reason is Reason.TOO_MANY_FAILURES:  # hangs on login and address: nothing to hide by being slow
                 cls._require(exchange, verdict)
             master.burn_password(secret)
+            if attempt is not None:  # counted like a wrong password: who is counted must not tell who exists
+                attempt.fail(exchange, verdict.reason)
             # nothing has been proven yet: a policy's refusal would tell that the user exists
             cls._require(exchange, verdict, told=Deny(Reason.UNKNOWN_CREDENTIAL))
-        exchange.vouched = True
+        exchange.vouched = exchange.attempting = True
         try:
             check_password()
         except (AccessDenied, TypeError, ValueError):  # the latter from passlib, for what no password can be
             exchange.verdict = Deny(reason_of_form(secret))
+            cls._right.pop(mark, None)
+            if attempt is None:
+                attempt = cls._attempt(exchange, identity.settings, (lockout.Kind.PAIR, login or identity.login))
+            attempt.fail(exchange, exchange.verdict.reason)
             cls._require(exchange, exchange.verdict)
         finally:
-            exchange.vouched = False
+            exchange.vouched = exchange.attempting = False
+        if attempt is not None:
+            attempt.succeed()
+        cls._remember(mark)
+
+    @classmethod
+    def _mark(cls, exchange, uid, secret):
+        """What a process remembers of a password that was right: nothing that another process can read."""
+        if cls._mark_key[0] != os.getpid():
+            ApiGuard._mark_key = (os.getpid(), os.urandom(32))
+            cls._right.clear()
+        text = f"{exchange.registry.db_name}\0{uid}\0{str(secret)[: 4 * MAX_SECRET]}"
+        return blake2b(text.encode("utf-8", "replace"), key=cls._mark_key[1], digest_size=16).digest()
+
+    @classmethod
+    def _remember(cls, mark):
+        cls._right[mark] = True
+        cls._right.move_to_end(mark)
+        while len(cls._right) > MAX_RIGHT:
+            cls._right.popitem(last=False)
 
     @classmethod
     @contextlib.contextmanager
-    def _watch_web_login(cls, env, exchange, login):
-        """Around a login of the web client: its failures count with those of the API, in all workers and hosts."""
+    def _watch_web_login(cls, env, exchange, user):
+        """Around a login of the web client: its failures count with those of the API, in all workers and hosts.
+
+        `user`: a login with its password, or an id with the code of its second factor.
+        """
         with beside(env.registry) as cr:
-            nobody = replace(env["api.identity"]._nobody(cr, Kind.PASSWORD), login=str(login))
-            is_cooling_down = cls._is_cooling_down(cr, exchange, nobody.settings)
-        if is_cooling_down:
-            cls._note_web_login(env, exchange, nobody, Reason.TOO_MANY_FAILURES)
-            raise AccessDenied(exchange.verdict.reason.sentence)
+            nobody = replace(env["api.identity"]._nobody(cr, Kind.PASSWORD), login=str(user))
+        was, exchange.attempting = exchange.attempting, True
+        try:
+            with cls._watch(env, exchange, nobody, user):
+                yield
+        finally:
+            exchange.attempting = was
+
+    @classmethod
+    @contextlib.contextmanager
+    def _watch(cls, env, exchange, nobody, user):
+        """Around a secret that is checked at the screens."""
+        subjects = cls._web_subjects(env, user)
+        attempt = cls._attempt(exchange, nobody.settings, *subjects, registry=env.registry)
+        if attempt.deny is not None:
+            cls._note_web_login(env, exchange, nobody, attempt.deny)
+            raise AccessDenied(attempt.deny.sentence)
         try:
             yield
         except AccessDenied:
             if not exchange.is_refused:
-                cls._note_web_login(env, exchange, nobody, Reason.UNKNOWN_CREDENTIAL)
+                cls._note_web_login(env, exchange, nobody, Deny(Reason.UNKNOWN_CREDENTIAL))
+            attempt.fail(exchange)
             raise
+        attempt.succeed()
+
+    @classmethod
+    def _web_subjects(cls, env, user):
+        """A browser that has logged in as this user before is counted by itself: no stranger locks it out."""
+        is_code = isinstance(user, int)
+        login = env["res.users"].browse(user).sudo().login if is_code else user
+        if device := env["res.users"]._known_device(login):
+            return [(lockout.Kind.DEVICE, device)]
+        kind = lockout.Kind.TOTP if is_code else lockout.Kind.PAIR
+        return [(kind, user), (lockout.Kind.NETWORK, "")]
 
     @classmethod
     @contextlib.contextmanager
     def _watch_inner_check(cls, env, exchange):
         """Around a password that a running method checks: a key guesses it no faster than a stranger."""
-        with beside(exchange.registry) as cr:
-            is_cooling_down = cls._is_cooling_down(cr, exchange, exchange.identity.settings)
-        if is_cooling_down:
-            raise cls._refused_inside(exchange, Deny(Reason.TOO_MANY_FAILURES))
+        settings = exchange.identity.settings
+        attempt = cls._attempt(exchange, settings, (lockout.Kind.PAIR, env.user.sudo().login))
+        if attempt.deny is not None:
+            raise cls._refused_inside(exchange, attempt.deny)
         try:
             yield
         except AccessDenied:
             exchange.verdict = Deny(Reason.UNKNOWN_CREDENTIAL)
+            attempt.fail(exchange)
             raise
+        attempt.succeed()
 
     @classmethod
-    def _note_web_login(cls, env, exchange, nobody, reason):
+    @contextlib.contextmanager
+    def _watch_web_check(cls, env, exchange):
+        """The same at the screens: whoever found an open session guesses its password no faster than a stranger."""
+        with beside(env.registry) as cr:
+            nobody = replace(env["api.identity"]._nobody(cr, Kind.PASSWORD), login=env.user.sudo().login)
+        with cls._watch(env, exchange, nobody, nobody.login):
+            yield
+
+    @classmethod
+    def _note_web_login(cls, env, exchange, nobody, deny):
         exchange.door = Door.WEB
         exchange.enter(env.registry)
-        exchange.identity, exchange.verdict = nobody, Deny(reason)
+        exchange.identity, exchange.verdict = nobody, deny
         exchange.interrupted = True
         exchange.locate(cls._trusted(nobody))
         if not exchange.deferred:
@@ -198,16 +320,6 @@ class ApiGuard(models.AbstractModel):
     def _trusted(cls, identity):
         return parse_trusted(identity.settings.get("api_guard.trusted_proxies"))
 
-    @classmethod
-    def _is_cooling_down(cls, cr, exchange, settings):
-        """Have too many secrets from this peer been wrong lately? Counted in the log, so in all workers and hosts."""
-        allowed = _number(settings.get("api_guard.cooldown_failures"), 10)
-        if not (allowed and exchange.is_remote):
-            return False
-        peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
-        seconds = _number(settings.get("api_guard.cooldown_seconds"), 60)
-        return ApiAuditEntry._failures_from(cr, peer and str(peer), seconds, allowed) >= allowed
-
 
 def parse_trusted(text):
     """The networks of trusted proxies. What cannot be read vouches for nobody."""
@@ -220,12 +332,3 @@ def parse_trusted(text):
 
 def _with_refusal(identity, reason):
     return replace(identity, refusal=identity.refusal or Deny(reason))
-
-
-def _number(text, default):
-    """A setting as it was saved, or `default` for one that makes no sense."""
-    try:
-        number = int(text)
-    except (TypeError, ValueError):
-        return default
-    return number if number >= 0 else default

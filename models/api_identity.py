@@ -47,6 +47,7 @@ class Identity:
     unchecked_hash: str | None = None  # of a key that was made before the guard, and has no fast check yet
     lineage_id: int | None = None  # the first credential of the chain that rotations make
     predecessor_id: int | None = None  # the key that the first use of this one retires
+    prefix: str | None = None  # of a wrong secret that begins as somebody's key does
 
 
 class ApiIdentity(models.AbstractModel):
@@ -67,15 +68,23 @@ class ApiIdentity(models.AbstractModel):
         self.env.cr.execute(_DROP)
 
     @classmethod
-    def _of_key(cls, cr, secret, scope="rpc"):
-        """Whose key is `secret`, or was it? Always an identity; kind NONE: nobody's, perhaps a password."""
+    def _of_key(cls, cr, secret, scope="rpc", derive=None):
+        """Whose key is `secret`, or was it? Always an identity; kind NONE: nobody's, perhaps a password.
+
+        `derive(settings, verify)`: whether it is right where only the slow hash, `verify()`, can tell, or the Deny
+        of one that is not to be looked at.
+        """
         if reason_of_form(secret) is Reason.KEY_MISTYPED:
             return replace(cls._nobody(cr), refusal=Deny(Reason.KEY_MISTYPED))
         rows = cls._rows(cr, "prefix", _prefix(secret))
         for row in rows:
-            if row["hash"] and _matches(secret, row["hash"], row["secret_check"]):
+            found = row["hash"] and _matches(secret, row["hash"], row["secret_check"], row["settings"], derive)
+            if isinstance(found, Deny):
+                return replace(cls._nobody_identity(row, Kind.NONE), refusal=found)
+            if found:
                 return cls._key_identity(cr, row, scope) if row["key_id"] else cls._tombstone_identity(row)
-        return cls._nobody_identity(rows[-1], Kind.NONE)
+        prefix = _prefix(secret) if any(row["hash"] for row in rows) else None
+        return replace(cls._nobody_identity(rows[-1], Kind.NONE), prefix=prefix)
 
     @classmethod
     def _of_user(cls, cr, uid, kind):
@@ -213,14 +222,18 @@ def _prefix(secret):
     return prefix if prefix.isascii() and prefix.isprintable() else ""
 
 
-def _matches(secret, stored, check):
+def _matches(secret, stored, check, settings, derive):
     """Is `secret` the one that Odoo stored the hash of? The slow hash is derived only where no check speaks."""
     if (known := read_check(secret, stored, check)) is not None:
         return known
-    try:
-        return KEY_CRYPT_CONTEXT.verify(secret, stored)
-    except ValueError:  # a NUL inside
-        return False
+
+    def verify():
+        try:
+            return KEY_CRYPT_CONTEXT.verify(secret, stored)
+        except ValueError:  # a NUL inside
+            return False
+
+    return derive(settings, verify) if derive else verify()
 
 
 def _aware(moment):

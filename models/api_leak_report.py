@@ -12,7 +12,6 @@ from odoo.tools import SQL
 from ..core.alert import Signal
 from ..core.verdict import Allow, Deny, Reason
 from ..seams.beside import beside
-from .api_audit_entry import _origin
 
 MAX_AN_HOUR = 20  # reports from one IPv4 address or IPv6 /64, of up to twenty keys each
 # how long a report takes, whatever it holds: the slow hash of a key, and all else that is done for a good one. A
@@ -42,16 +41,16 @@ class ApiLeakReport(models.Model):
         return exchange
 
     @classmethod
-    def _seconds_to_wait(cls, exchange):
-        """Count one more report from where this one comes from. None: it is taken; else when it might be."""
+    def _refusal(cls, exchange):
+        """Count one more report from where this one comes from. None: it is taken; else the Deny that says when."""
         if isinstance(exchange.verdict, Allow):  # Odoo repeats what met a concurrent change
             return None
         with beside(exchange.registry) as cr:
             count, seconds = cls._count(cr, exchange.peer and str(exchange.peer))
         if count <= MAX_AN_HOUR:
             return None
-        exchange.verdict = Deny(Reason.TOO_MANY_REPORTS)
-        return int(seconds) + 1
+        exchange.verdict = Deny(Reason.TOO_MANY_REPORTS, wait=seconds)
+        return exchange.verdict
 
     @classmethod
     def _count(cls, cr, peer):
@@ -89,3 +88,8 @@ class ApiLeakReport(models.Model):
         # a good key has its hash derived and its row changed: that must not be seen on the clock
         until = exchange.started + _SECONDS + _SECONDS_EACH * len(secrets)
         time.sleep(max(0.0, until - time.perf_counter()))
+
+
+def _origin(peer):
+    """Where an address is: an IPv6 one stands for its /64, which its owner moves in freely."""
+    return SQL("network(set_masklen(%s::inet, CASE family(%s::inet) WHEN 6 THEN 64 ELSE 32 END))", peer, peer)

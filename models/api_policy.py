@@ -226,6 +226,14 @@ class ApiPolicy(models.Model):
         "second_factor_scope_ids.line_ids.allow_unlink",
         "second_factor_scope_ids.line_ids.allow_execute",
         "second_factor_scope_ids.line_ids.methods",
+        "limit_ids.amount",
+        "limit_ids.unit",
+        "limit_ids.period",
+        "limit_ids.per",
+        "limit_ids.is_exact",
+        "max_at_once",
+        "counts_refused",
+        "on_store_down",
     )
     def _compute_document(self):
         for policy in self:
@@ -248,6 +256,7 @@ class ApiPolicy(models.Model):
             "on_active": self.on_active,
             "second_factor": self._second_factor_lines(),
             "companies": sorted(self.sudo().company_ids.ids),
+            **self._limit_sections(),
             "shape": {kind: self[name] * unit for name, (kind, unit) in SHAPE.items() if self[name] > 0},
         }
         # an empty list of scope lines restricts everything: None alone means "no scope"

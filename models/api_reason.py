@@ -47,6 +47,27 @@ class ApiReason(models.AbstractModel):
                     "the client."
                 ),
             ),
+            Reason.LIMIT_EXCEEDED: (
+                self.env._("Limit used up"),
+                self.env._(
+                    "The program has done as much as a limit of its policy allows in that time, and was told how long "
+                    "to wait. If it is to do more, raise the limit; if not, let it wait as it is told (Retry-After)."
+                ),
+            ),
+            Reason.TOO_MANY_AT_ONCE: (
+                self.env._("Too many calls at once"),
+                self.env._(
+                    "The key has as many calls under way as its policy allows at the same time. Let the program make "
+                    "fewer at once, or raise “Calls at the same time”."
+                ),
+            ),
+            Reason.LIMITS_UNREADABLE: (
+                self.env._("Limits not readable"),
+                self.env._(
+                    "The store that counts limits did not answer in time, and the policy refuses calls while it does "
+                    "not. Look whether it runs and can be reached; the policy may let calls pass meanwhile."
+                ),
+            ),
             Reason.USER_INACTIVE: (
                 self.env._("Archived user"),
                 self.env._("The key's owner is archived. Give the client a key of an active user."),

@@ -97,6 +97,7 @@ class ApiRecorder(models.AbstractModel):
         exchange.running = False
         if exchange.bytes is None:
             exchange.bytes = size
+        exchange.registry["api.limiter"]._settle(exchange)
         try:
             cls._settle(exchange)
             # a method that commits and then fails has an entry for either; an answer that fails later has not

@@ -98,7 +98,10 @@ class Base(models.AbstractModel):
     @api.model_create_multi
     def create(self, vals_list):
         exchange = self.env.cr._api_guard_exchange
-        if exchange is None or not closures_of(self.env, written=True):
+        if exchange is None:
+            return super().create(vals_list)
+        _count_written(exchange, self, len(vals_list))
+        if not closures_of(self.env, written=True):
             return super().create(vals_list)
         exchange.filled = frozenset(self._api_guard_filled(exchange, vals_list))
         try:
@@ -130,9 +133,17 @@ class Base(models.AbstractModel):
         if self.env.cr._api_guard_exchange is None:
             return done
         exchange = working_for(self.env.cr)
+        if exchange is not None:
+            _count_written(exchange, self, len(self))
         if exchange is not None and exchange.closures and exchange.call.target.operations & BY_VALUES:
             self.env["api.data"]._check_still_within(self)
         return done
+
+    # rests on odoo/orm/models.py, unlink: counted, nothing else
+    def unlink(self):
+        if (exchange := self.env.cr._api_guard_exchange) is not None:
+            _count_written(exchange, self, len(self))
+        return super().unlink()
 
     # rests on odoo/orm/models.py, default_get: the context of a call gives values to each record that is made
     @api.model
@@ -296,6 +307,12 @@ class Base(models.AbstractModel):
         if any(field.comodel_name in closure.restricted_models for closure in closures_of(self.env)):
             return True
         return self._denied_lines(field) is not None
+
+
+def _count_written(exchange, model, number):
+    """What business code does under sudo, and what is kept for a moment only, is not what the caller writes."""
+    if exchange.running and not model.env.su and not model._transient:
+        exchange.written += number
 
 
 def _has_no_effect(field):

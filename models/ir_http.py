@@ -195,8 +195,6 @@ def _json_error(error, exchange):
         if reason.status in (401, 403):
             code = "" if exchange.identity is None else f' error="{reason.public_code}"'
             response.headers["WWW-Authenticate"] = f"Bearer{code}"
-        if reason.status in (429, 503):
-            response.headers["Retry-After"] = "60"
     elif status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -6,6 +6,11 @@ from odoo.tools import config
 
 from ..core.network import parse_network
 from ..seams import master
+from ..stores.redis import SCHEMES, redis_store
+from ..stores.store import StoreDown
+
+NUMBERS = ("lockout_failures", "lockout_network_failures", "lockout_minutes", "lockout_hours")
+MAX_NUMBER = 100_000
 
 
 class ResConfigSettings(models.TransientModel):
@@ -33,14 +38,47 @@ class ResConfigSettings(models.TransientModel):
     api_guard_debug_errors = fields.Boolean(
         groups="base.group_system", string="Show error details to callers", config_parameter="api_guard.debug_errors"
     )
-    api_guard_cooldown_failures = fields.Integer(
+    api_guard_lockout_failures = fields.Integer(
         groups="base.group_system",
-        string="Wrong secrets before a pause",
-        config_parameter="api_guard.cooldown_failures",
-        default=10,
+        string="Wrong secrets before a lock",
+        config_parameter="api_guard.lockout_failures",
+        default=5,
+        help="Of one login from one network; of a key's prefix, of codes, of the master password. 0: never.",
     )
-    api_guard_cooldown_seconds = fields.Integer(
-        groups="base.group_system", string="Pause in seconds", config_parameter="api_guard.cooldown_seconds", default=60
+    api_guard_lockout_network_failures = fields.Integer(
+        groups="base.group_system",
+        string="Wrong secrets of a network in an hour",
+        config_parameter="api_guard.lockout_network_failures",
+        default=50,
+        help="With whatever logins. 0: no limit.",
+    )
+    api_guard_lockout_minutes = fields.Integer(
+        groups="base.group_system",
+        string="Longest lock (minutes)",
+        config_parameter="api_guard.lockout_minutes",
+        default=60,
+    )
+    api_guard_lockout_hours = fields.Integer(
+        groups="base.group_system",
+        string="Forgotten after (hours)",
+        config_parameter="api_guard.lockout_hours",
+        default=24,
+    )
+    api_guard_lockout_trusted = fields.Char(
+        groups="base.group_system",
+        string="Networks that are never locked out",
+        config_parameter="api_guard.lockout_trusted",
+        help="Addresses or networks, separated by commas: your own office, say. Wrong secrets from there are not "
+        "counted.",
+    )
+    api_guard_store_url = fields.Char(
+        groups="base.group_system",
+        string="Counters of limits and lockouts",
+        config_parameter="api_guard.store_url",
+        help="Empty: this database. Or the URL of a Redis or Valkey server: redis://host:6379/0, rediss://… for TLS.",
+    )
+    api_guard_x_ratelimit = fields.Boolean(
+        groups="base.group_system", string="Send X-RateLimit headers as well", config_parameter="api_guard.x_ratelimit"
     )
     api_guard_retention_days = fields.Integer(
         groups="base.group_system", string="Keep entries for (days)", config_parameter="api_guard.retention_days"
@@ -51,31 +89,60 @@ class ResConfigSettings(models.TransientModel):
     @api.constrains("api_guard_trusted_proxies")
     def _check_api_guard_trusted_proxies(self):
         for settings in self:
-            for text in (settings.api_guard_trusted_proxies or "").replace(",", " ").split():
-                try:
-                    parse_network(text)
-                except ValueError:
-                    raise ValidationError(
-                        self.env._("“%(network)s” is no address and no network in CIDR notation.", network=text)
-                    ) from None
+            settings._check_networks(settings.api_guard_trusted_proxies)
 
-    @api.constrains("api_guard_cooldown_failures", "api_guard_cooldown_seconds")
-    def _check_api_guard_cooldown(self):
-        for settings in self:
-            if settings.api_guard_cooldown_failures < 0 or settings.api_guard_cooldown_seconds < 1:
+    def _check_networks(self, networks):
+        for text in (networks or "").replace(",", " ").split():
+            try:
+                parse_network(text)
+            except ValueError:
                 raise ValidationError(
-                    self.env._(
-                        "The pause after wrong secrets needs a number of secrets (0: never pause) and at least one "
-                        "second."
-                    )
+                    self.env._("“%(network)s” is no address and no network in CIDR notation.", network=text)
+                ) from None
+
+    @api.constrains("api_guard_lockout_trusted")
+    def _check_api_guard_lockout_trusted(self):
+        for settings in self:
+            settings._check_networks(settings.api_guard_lockout_trusted)
+
+    @api.constrains(*(f"api_guard_{name}" for name in NUMBERS))
+    def _check_api_guard_lockout(self):
+        for settings in self:
+            if any(not 0 <= settings[f"api_guard_{name}"] <= MAX_NUMBER for name in NUMBERS):
+                raise ValidationError(
+                    self.env._("The numbers of lockouts lie between 0 and %(most)s.", most=MAX_NUMBER)
                 )
+            if min(settings.api_guard_lockout_minutes, settings.api_guard_lockout_hours) < 1:
+                raise ValidationError(
+                    self.env._("A lock lasts at least a minute, and is remembered for at least an hour.")
+                )
+
+    @api.constrains("api_guard_store_url")
+    def _check_api_guard_store_url(self):
+        """A store that does not answer would refuse calls from the next one on: it is asked here first."""
+        for settings in self:
+            url = (settings.api_guard_store_url or "").strip()
+            if not url or url == "postgresql":
+                continue
+            if not url.startswith(SCHEMES):
+                raise ValidationError(
+                    self.env._("“%(url)s” is no URL of Redis or Valkey, such as redis://127.0.0.1:6379/0.",
+                               url=url.partition("@")[2] or url)
+                )  # fmt: skip
+            try:
+                redis_store(url, "check").load(["check"])
+            except StoreDown as error:
+                raise ValidationError(
+                    self.env._("The server at this URL does not answer (%(error)s). Is it running, and may it be "
+                               "reached from here?", error=error)
+                ) from None  # fmt: skip
 
     def set_values(self):
         """Odoo forgets a parameter that is zero; here zero means something."""
         result = super().set_values()
-        self.env["ir.config_parameter"].sudo().set_param(
-            "api_guard.cooldown_failures", str(self.api_guard_cooldown_failures)
-        )
+        parameters = self.env["ir.config_parameter"].sudo()
+        for name in NUMBERS:
+            parameters.set_param(f"api_guard.{name}", str(self[f"api_guard_{name}"]))
         return result
 
     @api.depends_context("uid")
@@ -110,7 +177,7 @@ class ResConfigSettings(models.TransientModel):
         baseline = self.env["api.policy"].sudo().browse(baseline_id).exists()
         refuses = baseline.refuse_passwords and baseline.mode == "enforce"
         default_master = config.verify_admin_password("admin")
-        pauses = parameters.get_param("api_guard.cooldown_failures") != "0"
+        locks = parameters.get_param("api_guard.lockout_failures") != "0"
         checks = [
             (
                 server_wide,
@@ -152,10 +219,10 @@ class ResConfigSettings(models.TransientModel):
                 ),
             ),
             (
-                pauses,
-                self.env._("Wrong secrets lead to a pause"),
-                self.env._("Wrong secrets lead to no pause"),
-                self.env._("Passwords can be guessed without end. Allow a number of wrong secrets, such as 10."),
+                locks,
+                self.env._("Wrong secrets lead to a lock"),
+                self.env._("Wrong secrets lead to no lock"),
+                self.env._("Passwords can be guessed without end. Allow a number of wrong secrets, such as 5."),
             ),
             (
                 self._api_guard_bound_name() == self.env.cr.dbname,

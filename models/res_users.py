@@ -1,16 +1,22 @@
 """Odoo's users: who calls by login and secret is settled here, and a user may carry a policy."""
 
 import contextlib
+import time
 from datetime import timedelta
+from secrets import token_hex
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessDenied, UserError
 from odoo.http import request
+from odoo.tools import consteq, hmac
 
 from ..core.call import BY_VALUES, RPC_DOORS, Door, Operation
+from ..core.verdict import Deny, Reason
 from ..seams import master
 from ..seams.exchange import of_cursor, working_for
 from .api_data import barring, closures_of
+
+DEVICE_COOKIE, DEVICE_DAYS = "api_guard_device", 90
 
 _LOGIN = frozenset({"login", "password"})
 
@@ -62,10 +68,26 @@ class ResUsers(models.Model):
 
     # rests on odoo/addons/base/models/res_users.py, _login: every way of logging in leads through it
     def _login(self, credential, user_agent_env):
-        told = super()._login(credential, user_agent_env)
-        if self.browse(told["uid"]).sudo().api_only:
+        try:
+            told = super()._login(credential, user_agent_env)
+        except AccessDenied:
+            self._burn_for_nobody(credential)
+            raise
+        user = self.browse(told["uid"]).sudo()
+        if user.api_only:
             raise AccessDenied()
+        if told.get("mfa") == "skip" or not user._mfa_type():
+            user._make_device_known()
         return told
+
+    def _burn_for_nobody(self, credential):
+        """A login that nobody has is refused as slowly as a wrong password, except where neither is looked at."""
+        exchange = of_cursor(self.env.cr)
+        if not request or exchange is None or exchange.door in RPC_DOORS:
+            return
+        waits = isinstance(exchange.verdict, Deny) and exchange.verdict.reason is Reason.TOO_MANY_FAILURES
+        if not waits and not self.sudo().search_count(self._get_login_domain(credential["login"]), limit=1):
+            master.burn_password(credential.get("password"))
 
     # rests on odoo/addons/base/models/res_users.py, _set_encrypted_password: all ways of setting one end there
     def _set_encrypted_password(self, uid, pw):
@@ -108,18 +130,51 @@ class ResUsers(models.Model):
             exchange = of_cursor(self.env.cr)
             if request and exchange is not None and exchange.door not in RPC_DOORS:
                 stack.enter_context(self.env["api.guard"]._watch_web_login(self.env, exchange, user))
-            stack.enter_context(super()._assert_can_auth(user=user))
+            else:
+                stack.enter_context(super()._assert_can_auth(user=user))
             yield
+        if request and isinstance(user, int) and exchange is not None and exchange.door not in RPC_DOORS:
+            self.browse(user).sudo()._make_device_known()  # the second factor was right as well
+
+    # ----------------------------------------------------------------- known devices
+
+    def _make_device_known(self):
+        """Let this browser pass the locks that others bring upon its user: a cookie that only this database makes."""
+        exchange = of_cursor(self.env.cr)
+        if not request or exchange is None or exchange.door in RPC_DOORS or self._known_device(self.login):
+            return
+        body = f"{self.id}.{int(time.time())}.{token_hex(8)}"
+        request.future_response.set_cookie(
+            DEVICE_COOKIE, f"{body}.{self._device_proof(body)}", max_age=DEVICE_DAYS * 86_400, httponly=True,
+            samesite="Lax", secure=request.httprequest.scheme == "https",
+        )  # fmt: skip
+
+    @api.model
+    def _known_device(self, login):
+        """The mark of this browser, if `login` has logged in with it before; else None."""
+        uid, moment, mark, proof = (((request and request.cookies.get(DEVICE_COOKIE)) or "").split(".") + [""] * 4)[:4]
+        if not (uid.isdigit() and moment.isdigit() and len(uid) < 10 and len(moment) < 12):
+            return None
+        if not consteq(self._device_proof(f"{uid}.{moment}.{mark}"), proof):
+            return None
+        if not 0 <= time.time() - int(moment) < DEVICE_DAYS * 86_400:
+            return None
+        return mark if self.browse(int(uid)).sudo().exists().login == login else None
+
+    def _device_proof(self, body):
+        return hmac(self.env(su=True), "api_guard.device", body)
 
     # rests on odoo/addons/base/models/res_users.py, _check_credentials: change_password and identity checks ask it
     def _check_credentials(self, credential, env):
         if self.env.user.sudo().api_only:  # no password, no single sign-on, no passkey
             master.burn_password(credential.get("password") or "")
             raise AccessDenied()
-        exchange = working_for(self.env.cr)
-        if exchange is None:
+        exchange = of_cursor(self.env.cr)
+        if exchange is None or exchange.attempting or not (request or exchange.running):
             return super()._check_credentials(credential, env)
-        with self.env["api.guard"]._watch_inner_check(self.env, exchange):
+        guard = self.env["api.guard"]
+        watch = guard._watch_inner_check if exchange.running else guard._watch_web_check
+        with watch(self.env, exchange):
             return super()._check_credentials(credential, env)
 
     # rests on odoo/addons/base/models/res_users.py, _has_field_access: opens users' own fields to them, whatever was

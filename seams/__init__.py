@@ -10,6 +10,7 @@ Odoo hides it, and each begins by asking whether the guard is in *this* database
 | `odoo.service.model.execute_cr`               | once per RPC call, looked up late: also in the lazy 1st call |
 | `odoo.service.model.call_kw`                  | once per attempt under `retrying`: what the method returned  |
 | `odoo.service.{model,common,db}.dispatch`     | which database a call means, before its registry is loaded   |
+| `odoo.service.db.check_super`                 | the master password, over RPC and in the database manager    |
 | `odoo.orm.registry.Registry.cursor`           | a method that commits on a cursor of its own                 |
 | `odoo.orm.registry.Registry.check_signaling`  | asked twice in an RPC call; once is enough within a moment   |
 | `odoo.tools.cache.ormcache.lookup`             | what is cached for all is not worked out within a scope      |
@@ -21,7 +22,7 @@ They may be installed late, in the middle of a worker's first call: every name
 is one that Odoo looks up when it calls it.
 """
 
-from . import cache, dispatch, errors, exchange
+from . import cache, dispatch, errors, exchange, master
 
 
 def install():
@@ -29,4 +30,5 @@ def install():
     exchange.install()
     dispatch.install()
     errors.install()
+    master.install()
     cache.install()

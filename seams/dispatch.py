@@ -95,7 +95,7 @@ def _common_dispatch(original):
             master.check_visible(exchange, database, _secret(params))
             return original(method, params)
         except Exception as error:
-            if isinstance(error, Refused):
+            if isinstance(error, Refused) and not error.deny.reason.is_temporary:
                 return False  # what Odoo answers to a wrong password
             if _is_loaded(database) or master.is_stock(database):
                 raise

@@ -19,6 +19,7 @@ import odoo.sql_db
 from odoo.modules.registry import Registry
 
 from ..core.call import Door, Operation
+from ..core.limit import rate_limit_fields, x_rate_limit_fields
 from ..core.network import peer_of
 from ..core.verdict import Allow, Deny
 from .patch import patch
@@ -72,6 +73,7 @@ class Exchange:
         "arguments",
         "asked",
         "asks_codes",
+        "attempting",
         "barred",
         "bytes",
         "call",
@@ -87,8 +89,12 @@ class Exchange:
         "error",
         "filled",
         "given",
+        "holder",
         "identity",
         "interrupted",
+        "is_counted",
+        "is_local",
+        "is_settled",
         "named",
         "nested",
         "peer",
@@ -112,6 +118,7 @@ class Exchange:
         "sent",
         "service",
         "shows",
+        "standings",
         "started",
         "started_at",
         "suspended",
@@ -120,6 +127,7 @@ class Exchange:
         "unrenderable",
         "verdict",
         "vouched",
+        "written",
     )
 
     def __init__(self, environ=None, deferred=False, future_response=None):
@@ -175,6 +183,13 @@ class Exchange:
         self.entered = False  # an entry is committed, or on its way
         self.sent = None  # the connection beside on which it is, until the answer waits for it
         self.vouched = False  # a password is being checked: no key matched
+        self.attempting = False  # a secret is being checked, and its failure counted where that began
+        self.standings = None  # [(Counter, Standing)] of its limits, once they were asked; once for all repetitions
+        self.holder = ""  # by whom its slots are held
+        self.is_counted = False  # it was taken from its counters
+        self.is_local = False  # the counters were this process's own
+        self.is_settled = False  # what it has cost is charged
+        self.written = 0  # records that were created, written or deleted with its caller's rights
         self.answered = False
 
     # what the request says of itself; nothing here is believed without `peer_of`
@@ -411,6 +426,17 @@ def _answer(exchange, status, headers):
         exchange.registry["api.recorder"]._finish(exchange, status=int(status[:3]), size=_content_length(headers))
     if exchange.request_id is not None:
         headers.append((_HEADER, exchange.request_id))
+        headers.extend(_limit_fields(exchange))
+
+
+def _limit_fields(exchange):
+    """What the answer tells of limits and of waiting, on every door. RFC 9110, section 10.2.3 for the wait."""
+    if isinstance(exchange.verdict, Deny) and exchange.verdict.reason.is_temporary:
+        yield "Retry-After", str(exchange.verdict.seconds or 60)
+    if exchange.standings:
+        yield from rate_limit_fields(exchange.standings)
+        if exchange.identity.settings.get("api_guard.x_ratelimit") in ("True", "1", "true"):
+            yield from x_rate_limit_fields(exchange.standings)
 
 
 def _adopt_stray(exchange):

@@ -7,15 +7,21 @@ page says whether that is the case.
 import base64
 import logging
 import os
+import threading
+import time
 
 import odoo.http
+import odoo.service.db
 import odoo.sql_db
+from odoo.exceptions import AccessDenied
 from odoo.modules.registry import Registry
 from odoo.tools import config
 from passlib.context import CryptContext
 
 from ..core.verdict import Deny, Reason
 from ..exceptions import Refused
+from .exchange import current
+from .patch import patch
 
 _logger = logging.getLogger(__name__)
 
@@ -104,6 +110,77 @@ def dispatch(original, exchange, method, params):
     if over_rpc and config.get(OPTION) != "open":
         _refuse(exchange, method, f"closed over RPC; {OPTION} = open in odoo.conf opens it")
     return original(method, params)
+
+
+def _check_super(original):
+    """The master password, over RPC and in the database manager: its failures lead to a wait as any other's do."""
+
+    def check_super(passwd):
+        exchange = current()
+        if exchange is None or not exchange.is_remote or not is_server_wide():
+            return original(passwd)
+        exchange.begin()
+        attempt = begin_attempt(exchange)
+        if attempt.deny is not None:
+            raise Refused(attempt.deny, exchange.request_id)
+        try:
+            result = original(passwd)
+        except AccessDenied:
+            attempt.fail(exchange)
+            raise
+        attempt.succeed()
+        return result
+
+    return check_super
+
+
+def begin_attempt(exchange):
+    """Count an attempt at the master password, in the database that keeps this server's counters."""
+    registry = _home()
+    lockouts = registry["api.lockout"] if registry is not None else None
+    if lockouts is None:
+        return _Uncounted()
+    return lockouts._begin_master(registry, exchange)
+
+
+class _Uncounted:
+    """No database of this server has the guard: there is nowhere to count."""
+
+    deny = None
+
+    def fail(self, exchange):
+        """Odoo's own answer stands."""
+
+    def succeed(self):
+        """As it was."""
+
+
+_home_name = (0.0, None)  # (monotonic time until which it is believed, name)
+_home_lock = threading.Lock()
+_HOME_SECONDS = 60.0
+
+
+def _home():
+    """The registry of the first database, by name, that has the guard: all workers and hosts choose the same one."""
+    global _home_name
+    with _home_lock:
+        until, name = _home_name
+        if time.monotonic() >= until:
+            try:
+                names = odoo.service.db.list_dbs(force=True)
+            except Exception:
+                names = []
+            name = next((found for found in sorted(names) if _installed(found)), None)
+            _home_name = (time.monotonic() + _HOME_SECONDS, name)
+    try:
+        registry = Registry(name) if name else None
+    except Exception:  # dropped a moment ago
+        return None
+    return registry if registry is not None and "api.lockout" in registry else None
+
+
+def install():
+    patch(odoo.service.db, "check_super", _check_super)
 
 
 def _refuse(exchange, method, why):

@@ -17,7 +17,10 @@ from ..seams.beside import Planned
 from .store import TIMEOUT, Request, Store, StoreDown, digest
 
 _TAKE = Planned("SELECT * FROM api_guard_take(%s, %s, %s, %s, %s, %s, %s, %s)")
-_LOAD = Planned("SELECT id::text, state, api_guard_now() AS now FROM api_guard_lockout WHERE id = ANY(%s::uuid[])")
+_LOAD = Planned(
+    "SELECT asked.id::text, state, api_guard_now() AS now"
+    " FROM unnest(%s::uuid[]) asked (id) LEFT JOIN api_guard_lockout l ON l.id = asked.id"
+)
 _SWAP = Planned("SELECT api_guard_swap(%s, %s, %s, %s) AS done")
 _RELEASE = Planned("DELETE FROM api_guard_lease WHERE id = ANY(%s::uuid[]) AND holder = %s")
 _HOLDERS = Planned("SELECT holder FROM api_guard_lease WHERE id = %s::uuid AND ends_at > api_guard_now()")
@@ -100,8 +103,7 @@ class PostgresStore(Store, Storage, MovingWindowSupport, SlidingWindowCounterSup
     def load(self, keys):
         names = {str(digest(key)): key for key in keys}
         rows = self._ask(_LOAD, _array(names))
-        now = rows[0]["now"] if rows else self._ask("SELECT api_guard_now() AS now")[0]["now"]
-        return now, {names[row["id"]]: row["state"] for row in rows}
+        return rows[0]["now"], {names[row["id"]]: row["state"] for row in rows if row["state"] is not None}
 
     def swap(self, swaps):
         ordered = sorted(swaps, key=lambda swap: digest(swap.key))

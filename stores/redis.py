@@ -28,10 +28,8 @@ class RedisStore(RedisStorage, Store):
 
     def __init__(self, uri, namespace):
         # one wait for the connection and one for the answer, together what a call may wait
-        super().__init__(
-            uri, key_prefix=f"api_guard:{{{namespace}}}", socket_timeout=TIMEOUT / 2, socket_connect_timeout=TIMEOUT / 2,
-            retry=None, retry_on_timeout=False, retry_on_error=[],
-        )  # fmt: skip
+        waits = {"socket_timeout": TIMEOUT / 2, "socket_connect_timeout": TIMEOUT / 2}
+        super().__init__(uri, key_prefix=f"api_guard:{{{namespace}}}", retry=None, **waits)
         self.storage.connection_pool.connection_kwargs["retry"] = _never(self.dependency)
         self._take = self.storage.register_script(_script("take"))
         self._swap = self.storage.register_script(_script("swap"))

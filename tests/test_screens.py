@@ -16,6 +16,8 @@ OPERATIONS = ("read", "write", "create", "unlink")
 RIGHTS = {
     "api.policy": ("r---", "r---", "rwcu"),
     "api.policy.network": ("----", "r---", "rwcu"),
+    "api.policy.limit": ("----", "r---", "rwcu"),
+    "api.lockout": ("----", "r---", "r---"),
     "api.scope": ("----", "r---", "rwcu"),
     "api.scope.line": ("----", "r---", "rwcu"),
     "api.scope.mask": ("----", "r---", "rwcu"),

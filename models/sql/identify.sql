@@ -49,7 +49,9 @@ BEGIN
           FROM ir_config_parameter p
          WHERE p.key IN ('api_guard.baseline_policy_id', 'api_guard.trusted_proxies',
                          'api_guard.refuse_rpc_passwords', 'api_guard.debug_errors',
-                         'api_guard.cooldown_failures', 'api_guard.cooldown_seconds',
+                         'api_guard.lockout_failures', 'api_guard.lockout_network_failures',
+                         'api_guard.lockout_minutes', 'api_guard.lockout_hours', 'api_guard.lockout_trusted',
+                         'api_guard.store_url', 'api_guard.x_ratelimit',
                          'api_guard.database_name', 'database.uuid')
     ), '{}');
 

@@ -8,6 +8,7 @@ from ...core.alert import Severity, Signal
 CATALOGUE = {
     "key.leaked":       ("critical", True),
     "second_factor.locked": ("high", True),
+    "limit.store_down": ("high",     True),
     "key.pasted":       ("high",     True),
     "key.retired_used": ("high",     True),
 }

@@ -531,8 +531,9 @@ class TestOrder(BaseCase):
     def test_every_section_of_a_policy_is_asked_by_a_check(self):
         # A section that no check reads would be a restriction in name only.
         asked = {section for _reason, section in ORDER} - {"refuse_passwords"} | {"refuses_passwords"}
-        # held to in the ORM, on what a method does; `on_active` by `decide_active`, which is told of the texts
-        no_restriction = {"name", "enforced", "readable", "detail", "mark", "companies", "on_active"}
+        # held to in the ORM, on what a method does; `on_active` by `decide_active`, which is told of the texts;
+        # `budget` by `decide_limits`, which is told how its counters stand
+        no_restriction = {"name", "enforced", "readable", "detail", "mark", "companies", "on_active", "budget"}
         self.assertEqual({field.name for field in dataclasses.fields(Policy)}, asked | no_restriction)
 
     def test_an_answer_that_is_too_long_is_refused_or_observed(self):

@@ -23,6 +23,8 @@ FULL = a_policy(
     companies=[3, 1],
     shape={"limit": 100, "body": 1024},
     on_active="refuse",
+    limits=[[4, 600, "calls", "minute", "key", True], [5, 10**9, "bytes", "month", "policy", False]],
+    concurrency=[9, 4],
     second_factor=scopes(("*", "unlink"), ("account.*", "execute", "action_post")),
 )
 TOLD = [
@@ -40,6 +42,8 @@ TOLD = [
     ("companies", ("1", "3")),
     ("shape", ("body 1024", "limit 100")),
     ("on_active", ("refuse",)),
+    ("limits", ("600 calls-minute-key", "1000000000 bytes-month-policy")),
+    ("concurrency", ("4",)),
     ("detail", ("names",)),
 ]
 

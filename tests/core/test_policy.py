@@ -8,6 +8,7 @@ from odoo.tests.common import BaseCase
 
 from ...core.call import Door, Operation
 from ...core.lifetime import Rotation, Window
+from ...core.limit import Budget, Limit, Per, Period, StoreDown, Unit
 from ...core.markup import OnActive
 from ...core.mask import Masker
 from ...core.network import NetworkRules
@@ -53,6 +54,18 @@ SECTIONS = [
     ("refuse_passwords", True, {"refuses_passwords": True}),
     ("read_only", True, {"read_only": True}),
     ("on_active", "flag", {"on_active": OnActive.FLAG}),
+    ("limits", [], {"budget": Budget()}),
+    (
+        "limits", [[4, 600, "calls", "minute", "key", True]],
+        {"budget": Budget((Limit(4, 600, Unit.CALLS, Period.MINUTE, Per.KEY, moving=True),))},
+    ),
+    (
+        "limits", [[0, 10**15, "bytes", "month", "network", False]],
+        {"budget": Budget((Limit(0, 10**15, Unit.BYTES, Period.MONTH, Per.NETWORK),))},
+    ),
+    ("concurrency", [9, 4], {"budget": Budget(concurrency=(9, 4))}),
+    ("counts_refused", True, {"budget": Budget(counts_refused=True)}),
+    ("on_store_down", "local", {"budget": Budget(on_store_down=StoreDown.LOCAL)}),
     ("companies", None, {"companies": None}),
     ("companies", [2, 1, 2], {"companies": frozenset({1, 2})}),
     ("companies", [], {"companies": frozenset()}),
@@ -97,7 +110,15 @@ UNREADABLE = [
     ("on_active", "x"), ("on_active", True), ("companies", [0]), ("companies", "1"), ("companies", [True]),
     ("shape", []), ("shape", {"ids": 0}), ("shape", {"ids": "5"}), ("shape", {"size": 5}), ("shape", {"ids": None}),
     ("detail", ""), ("detail", "all"), ("detail", []),
-    ("limits", []), ("Doors", ["json2"]), ("", None),
+    ("limits", {}), ("limits", [[1, 5, "calls", "minute", "key"]]),
+    ("limits", [[1, 0, "calls", "minute", "key", False]]),
+    ("limits", [[1, 5, "call", "minute", "key", False]]), ("limits", [[1, 5, "calls", "week", "key", False]]),
+    ("limits", [[1, 5, "calls", "minute", "me", False]]), ("limits", [[1, 5, "rows", "minute", "key", True]]),
+    ("limits", [[1, 10_001, "calls", "minute", "key", True]]), ("limits", [[1, 5.0, "calls", "minute", "key", False]]),
+    ("limits", [[True, 5, "calls", "minute", "key", False]]),
+    ("limits", [[1, 10**15 + 1, "bytes", "day", "key", False]]),
+    ("concurrency", 5), ("concurrency", [1, 0]), ("concurrency", [1]), ("counts_refused", 1),
+    ("on_store_down", "never"), ("budget", []), ("Doors", ["json2"]), ("", None),
 ]
 NO_DOCUMENTS = ["", " ", "{", "null", "[]", "5", '"P"', "{}", "\x00", '{"version":1}', '{"version":1,"name":"P"}']
 # fmt: on

@@ -1,0 +1,270 @@
+"""Limits at a call: what is taken before it runs, what is charged when it is over.
+
+Taken once for each call, however often Odoo repeats it, after everything else has allowed
+it. What shows only afterwards (records, bytes, time) is charged before the answer goes out,
+so that the next call meets it. Neither touches the call's own transaction.
+"""
+
+import logging
+import os
+import socket
+import time
+from contextlib import suppress
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_network
+
+import psutil
+from odoo import models
+from odoo.tools import config
+
+from ..core.alert import Signal
+from ..core.decide import decide_limits, decide_without_store
+from ..core.limit import Counter, Per, Sort, StoreDown, Unit, counters
+from ..core.verdict import Allow, Deny
+from ..seams.beside import beside
+from ..stores import postgres, store
+from ..stores.local import LocalStore
+from ..stores.redis import SCHEMES, redis_store
+from ..stores.store import Request
+
+_logger = logging.getLogger(__name__)
+
+OPTION = "api_guard_store"  #: in odoo.conf; goes before the setting, and keeps a password out of the database
+AFTER_FAILURE = 1.0  # seconds in which a store that failed is not asked again, so that no call waits for it
+_MARGIN = 15  # seconds a slot outlasts the longest that a call may take
+
+
+class ApiLimiter(models.AbstractModel):
+    _name = "api.limiter"
+    _description = "API Guard: limits"
+
+    _down_until = {}  # (database, store) → monotonic time before which it is not asked
+    _local = {}  # database → LocalStore
+
+    def init(self):
+        """The tables and functions of the counters; idempotent, runs at install and update."""
+        postgres.create(self.env.cr)
+
+    # ------------------------------------------------------------------ a call
+
+    @classmethod
+    def _take(cls, exchange, verdict):
+        """The verdict on an allowed call, its limits considered. What it takes is noted in the exchange."""
+        if exchange.standings is not None:  # Odoo repeats the call
+            return verdict
+        found = cls._counters(exchange)
+        exchange.standings = []
+        if not found:
+            return verdict
+        exchange.holder = f"{_process()}:{exchange.request_id}"
+        try:
+            standings = cls._ask(exchange, found)
+        except store.StoreDown:
+            return cls._without_store(exchange, found, verdict)
+        return cls._conclude(exchange, found, standings, verdict)
+
+    @classmethod
+    def _conclude(cls, exchange, found, standings, verdict):
+        exchange.standings = list(zip(found, standings, strict=True))
+        verdict = decide_limits(exchange.standings, verdict)
+        deny = verdict if isinstance(verdict, Deny) else verdict.observed
+        if deny is not None and deny.wait is not None:
+            full = max((s for s in exchange.standings if not s[1].admitted), key=lambda s: (s[0].enforced, s[1].wait))
+            exchange.place = f"{full[0].limit.name}: at most {full[0].limit.amount}"
+        exchange.is_counted = isinstance(verdict, Allow)
+        return verdict
+
+    @classmethod
+    def _ask(cls, exchange, found):
+        """How the counters stand once the call is taken from them. A slot of a process that is gone is freed."""
+        chosen = cls._store(exchange.registry, exchange.identity.settings)
+        requests = [_request(counter) for counter in found]
+        standings = cls._asked(exchange, chosen, "take", requests, exchange.holder)
+        for counter, standing in zip(found, standings, strict=True):
+            if counter.limit.sort is Sort.LEASE and not standing.admitted and cls._free_dead(chosen, counter):
+                return cls._asked(exchange, chosen, "take", requests, exchange.holder)
+        return standings
+
+    @classmethod
+    def _free_dead(cls, chosen, counter):
+        dead = [holder for holder in chosen.holders(counter.key) if _is_dead(holder)]
+        for holder in dead:
+            chosen.release([counter.key], holder)
+        return bool(dead)
+
+    @classmethod
+    def _without_store(cls, exchange, found, verdict):
+        """The store does not answer: each policy's choice."""
+        verdict = decide_without_store(found, verdict)
+        if isinstance(verdict, Deny):
+            return verdict
+        alerts, told = exchange.registry["api.alert"], {"peer": exchange.peer, "request_id": exchange.request_id}
+        with suppress(Exception), beside(exchange.registry) as cr:
+            alerts._raise(cr, Signal.STORE_DOWN, **told)
+        local = [counter for counter in found if counter.on_store_down is StoreDown.LOCAL]
+        if not local:
+            return verdict
+        exchange.is_local = True
+        standings = cls._local_store(exchange.registry).take([_request(counter) for counter in local], exchange.holder)
+        return cls._conclude(exchange, local, standings, verdict)
+
+    @classmethod
+    def _settle(cls, exchange):
+        """The call is over: charge what it has cost, give its slots back. Never fails, and is done once."""
+        if exchange.is_settled or exchange.identity is None:
+            return
+        if exchange.standings is None and not exchange.is_refused:
+            return
+        exchange.is_settled = True
+        requests = list(cls._charges(exchange))
+        slots = [c.key for c, _standing in exchange.standings or () if c.limit.sort is Sort.LEASE]
+        if not requests and not (slots and exchange.is_counted):
+            return
+        try:
+            if exchange.is_local:
+                chosen = cls._local_store(exchange.registry)
+            else:
+                chosen = cls._store(exchange.registry, exchange.identity.settings)
+            if requests:
+                cls._asked(exchange, chosen, "take", requests, "")
+            if slots and exchange.is_counted:
+                cls._asked(exchange, chosen, "release", slots, exchange.holder)
+        except store.StoreDown:
+            _logger.warning("request %s: what it has cost could not be charged", exchange.request_id)
+
+    @classmethod
+    def _charges(cls, exchange):
+        """What the call has cost besides what was taken of it before."""
+        if not exchange.is_counted:
+            found = cls._counters(exchange) if exchange.is_refused else ()
+            for counter in found:
+                if counter.counts_refused and counter.cost and counter.limit.sort is not Sort.LEASE:
+                    yield _request(counter, forced=True)
+            return
+        costs = None
+        for counter, _standing in exchange.standings:
+            if counter.cost is None:
+                costs = costs or _costs(exchange)
+                if cost := costs[counter.limit.unit]:
+                    yield _request(counter, cost=cost, forced=True)
+
+    @classmethod
+    def _counters(cls, exchange):
+        identity = exchange.identity
+        budgets = _budgets(identity)
+        return counters(budgets, _subjects(identity, exchange.peer), _lease()) if budgets else []
+
+    @classmethod
+    def _look(cls, registry, identity, peer=None):
+        """How the limits of an identity stand, without taking anything: [(Counter, Standing)]. Raises StoreDown."""
+        found = counters(_budgets(identity), _subjects(identity, peer), _lease())
+        if peer is None:
+            found = [counter for counter in found if counter.limit.per not in (Per.PEER, Per.NETWORK)]
+        if not found:
+            return []
+        looks = [_request(counter, cost=0) for counter in found]
+        standings = cls._store(registry, identity.settings).take(looks)
+        return list(zip(found, standings, strict=True))
+
+    # ------------------------------------------------------------------- store
+
+    @classmethod
+    def _store(cls, registry, settings):
+        """The store that the settings choose. Raises StoreDown."""
+        url = config.get(OPTION) or settings.get("api_guard.store_url") or ""
+        if not url or url == "postgresql":
+            return postgres.PostgresStore(lambda: beside(registry))
+        if not url.startswith(SCHEMES):
+            raise store.StoreDown("unknown scheme")
+        return redis_store(url, settings.get("database.uuid") or registry.db_name)
+
+    @classmethod
+    def _asked(cls, exchange, chosen, method, *arguments):
+        """Ask the store. One that did not answer is left alone for a moment, in which no call waits for it."""
+        slot = (os.getpid(), exchange.registry.db_name, type(chosen).__name__)
+        if time.monotonic() < cls._down_until.get(slot, 0.0):
+            raise store.StoreDown("a moment ago")
+        try:
+            return getattr(chosen, method)(*arguments)
+        except store.StoreDown as error:
+            cls._down_until[slot] = time.monotonic() + AFTER_FAILURE
+            _logger.error("the store of limits and lockouts does not answer: %s", error)
+            raise
+
+    @classmethod
+    def _local_store(cls, registry):
+        return cls._local.setdefault((os.getpid(), registry.db_name), LocalStore(config["workers"] or 1))
+
+
+def _budgets(identity):
+    return [(policy.name, policy.enforced, policy.budget) for policy in identity.policies if policy.budget]
+
+
+def _request(counter: Counter, cost=None, forced=False):
+    limit = counter.limit
+    cost = counter.taken if cost is None else cost
+    return Request(counter.key, limit.sort, limit.amount, limit.seconds, cost, counter.enforced, forced)
+
+
+def _costs(exchange):
+    return {
+        Unit.ROWS: exchange.rows or 0,
+        Unit.BYTES: exchange.bytes or 0,
+        Unit.MILLISECONDS: round((time.perf_counter() - exchange.started) * 1000),
+        Unit.WRITTEN: exchange.written,
+    }
+
+
+def _subjects(identity, peer):
+    """By what the calls of `identity` from `peer` are counted."""
+    key = identity.lineage_id or identity.credential_id
+    return {
+        Per.KEY: f"k{key}" if key else f"u{identity.uid}",
+        Per.USER: f"u{identity.uid}",
+        Per.PEER: str(network_of(peer, 32, 64)),
+        Per.NETWORK: str(network_of(peer)),
+        Per.POLICY: "",
+    }
+
+
+def network_of(peer, v4=24, v6=56):
+    """The network that an address is in. None: nobody knows, which is a network of its own."""
+    if peer is None:
+        return None
+    return ip_network((peer, v6 if isinstance(peer, IPv6Address) else v4), strict=False)
+
+
+def _lease():
+    return (config["limit_time_real"] or 3600) + _MARGIN
+
+
+@lru_cache
+def _host():
+    """This machine, as the processes on it see it: not those in another container."""
+    try:
+        return f"{socket.gethostname()}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
+
+
+def _process():
+    """Which process on which machine? The start time tells apart those that had the same number one after another."""
+    return f"{_host()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+@lru_cache(maxsize=64)
+def _started(pid):
+    return psutil.Process(pid).create_time()
+
+
+def _is_dead(holder):
+    """Is the process gone that holds a slot? Only those of this machine can be judged."""
+    try:
+        host, pid, started, _request_id = holder.rsplit(":", 3)
+        if host != _host():
+            return False
+        return psutil.Process(int(pid)).create_time() != float(started)
+    except psutil.NoSuchProcess:
+        return True
+    except (ValueError, psutil.Error):
+        return False
