@@ -399,20 +399,30 @@ class TestScreens(TransactionCase):
         self.assertFalse(any(others.mapped("model_count")))
         self.assertEqual(len(here) + len(others), len(self.env["api.protected"].search([])))
 
-    def test_the_pause_is_switched_off_by_zero_alone(self):
+    def test_locks_are_switched_off_by_zero_alone(self):
         settings, parameters = self.env["res.config.settings"], self.env["ir.config_parameter"]
-        for failures, seconds in ((-3, 60), (10, -1), (10, 0)):
+        wrong = ({"lockout_failures": -3}, {"lockout_minutes": 0}, {"lockout_hours": 0}, {"lockout_failures": 100_001})
+        for values in wrong:
             with self.assertRaises(ValidationError):
-                settings.create({"api_guard_cooldown_failures": failures, "api_guard_cooldown_seconds": seconds})
+                settings.create({f"api_guard_{name}": value for name, value in values.items()})
 
         def is_noticed():
-            return any("no pause" in what for _fine, what, _remedy in settings._api_guard_checks())
+            return any("no lock" in what for _fine, what, _remedy in settings._api_guard_checks())
 
         for failures in (0, 10):
-            settings.create({"api_guard_cooldown_failures": failures}).execute()
-            self.assertEqual(parameters.get_param("api_guard.cooldown_failures"), str(failures))
-            self.assertEqual(settings.create({}).api_guard_cooldown_failures, failures)
+            settings.create({"api_guard_lockout_failures": failures}).execute()
+            self.assertEqual(parameters.get_param("api_guard.lockout_failures"), str(failures))
+            self.assertEqual(settings.create({}).api_guard_lockout_failures, failures)
             self.assertEqual(is_noticed(), not failures)
+
+    def test_a_store_that_does_not_answer_is_not_chosen(self):
+        settings = self.env["res.config.settings"]
+        for url in ("http://nowhere", "redis://127.0.0.1:1/0", "redis://:hidden@127.0.0.1:1/0"):
+            with self.assertRaises(ValidationError) as raised:
+                settings.create({"api_guard_store_url": url})
+            self.assertNotIn("hidden", str(raised.exception))
+        settings.create({"api_guard_store_url": "postgresql"})
+
 
     def test_the_self_check_knows_what_the_baseline_does(self):
         settings = self.env["res.config.settings"]

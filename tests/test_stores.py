@@ -314,7 +314,7 @@ class TestRedisStore(StoreCase, BaseCase):
             self.assertTrue(store.take([Request("k", Sort.MOVING, 5, 60)])[0].admitted)
 
     def test_a_secured_server_is_used_with_its_password_and_not_told_of(self):
-        with RedisServer(password="s3cret") as server:  # noqa: S106
+        with RedisServer(password="s3cret") as server:
             self.assertTrue(RedisStore(server.url, "tests").take([Request("k", Sort.MOVING, 5, 60)])[0].admitted)
             wrong = server.url.replace("s3cret", "wr0ng")
             with self.assertRaises(StoreDown) as raised:
