@@ -50,7 +50,8 @@ class Rule:
     """So many wrong secrets, then a wait of `first` seconds, twice as long with each further one, up to `longest`.
 
     All is forgotten `forget` seconds after the last. `threshold` 0: never. With a `window`, in seconds, there are at
-    most so many in any window, and the wait is as long as it takes for the first of them to leave it.
+    most so many in any window, and the wait is as long as it takes for the first of them to leave it. After the first
+    few, one in `pace` seconds: checking a password keeps a worker busy, and not all of them may be busy with that.
     """
 
     threshold: int
@@ -58,6 +59,8 @@ class Rule:
     longest: float = HOUR
     forget: float = 24 * HOUR
     window: float | None = None
+    paced_after: int = 10
+    pace: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,9 @@ class State:
             return 0.0
         if rule.window is not None:
             live = self._live(rule.window, now)
-            return max(0.0, live[-rule.threshold] + rule.window - now) if len(live) >= rule.threshold else 0.0
+            if len(live) >= rule.threshold:
+                return max(0.0, live[-rule.threshold] + rule.window - now)
+            return max(0.0, live[-1] + rule.pace - now) if len(live) >= rule.paced_after else 0.0
         # a clock that was set back must lock nobody for longer than the longest wait
         return min(max(0.0, self.locked_until - now), rule.longest) if self.failures >= rule.threshold else 0.0
 

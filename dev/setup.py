@@ -58,7 +58,7 @@ def odoo_environment():
     return {
         **os.environ,
         **postgres.client_environment(),
-        "ODOO_RC": str(ODOO_CONF),
+        "ODOO_RC": os.environ.get("API_GUARD_ODOO_CONF", str(ODOO_CONF)),
         "PYTHONPATH": str(odoo_tree.package().parent),
         "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
     }

@@ -22,6 +22,7 @@ from ..core.call import Door, Operation
 from ..core.limit import rate_limit_fields, x_rate_limit_fields
 from ..core.network import peer_of
 from ..core.verdict import Allow, Deny
+from .detain import detain
 from .patch import patch
 
 _logger = logging.getLogger(__name__)
@@ -398,12 +399,16 @@ def _application_call(original):
         exchange = Exchange(environ, deferred=True)
         token = _current.set(exchange)
 
+        told = []
+
         def answer(status, headers, exc_info=None):
             _answer(exchange, status, headers)
+            told[:] = status, headers
             return start_response(status, headers, exc_info)
 
         try:
-            return original(self, environ, answer)
+            result = original(self, environ, answer)
+            return detain(exchange, environ, *told, result) if told and exchange.is_refused else result
         finally:
             _current.reset(token)
             if exchange.sent is not None:  # there was no answer

@@ -5,6 +5,7 @@ database, maybe in the middle of a worker's first call; `wide` has it in server_
 """
 
 import contextlib
+import os
 
 import pytest
 import world as worlds
@@ -12,6 +13,7 @@ from doors import Caller
 
 from dev import setup
 from dev.harness import Server
+from dev.layout import RUN
 from dev.redis import RedisServer
 
 WIDE = ("base", "rpc", "web", "api_guard")
@@ -22,7 +24,13 @@ EVERY_DATABASE = f"^{worlds.PREFIX}_"
 def _environment():
     setup.ensure()
     worlds.drop_left_behind()
+    # who is locked out is answered soon: what that wait is for has a test of its own
+    config = RUN / f"{worlds.PREFIX}.conf"
+    setup.write_config(config, api_guard_detain_seconds=0.05)
+    os.environ["API_GUARD_ODOO_CONF"] = str(config)
     yield
+    del os.environ["API_GUARD_ODOO_CONF"]
+    config.unlink()
     worlds.drop_left_behind()
 
 
