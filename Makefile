@@ -44,5 +44,8 @@ attack: ## wrong secrets at every door, stock and guarded; QUICK=1 some doors; D
 	@dev/run attack $(if $(QUICK),--quick) $(if $(DOORS),"--doors=$(DOORS)") $(if $(MANNERS),"--manners=$(MANNERS)") \
 		$(if $(SECONDS),"--seconds=$(SECONDS)") $(if $(CONNECTIONS),"--connections=$(CONNECTIONS)")
 
+bench-limits: ## what two limits cost in PostgreSQL and in Redis; PEERS=10000000 what so many peers do
+	@dev/run bench-limits $(if $(PEERS),"--peers=$(PEERS)")
+
 profile: ## a flame graph of a worker; CASE=json2_search_read; VARIANT=stock without the addon
 	@dev/run profile $(if $(CASE),"--case=$(CASE)") $(if $(VARIANT),"--variant=$(VARIANT)")

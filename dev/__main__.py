@@ -50,6 +50,13 @@ def do_test(*arguments):
     return testing.run(*arguments)
 
 
+def do_bench_limits(*arguments):
+    """Measure what limits cost, in PostgreSQL and in Redis."""
+    from .bench import limits
+
+    return limits.run(*arguments)
+
+
 def do_test_odoo(*arguments):
     """Run Odoo's own suites with the addon installed."""
     from . import odoo_suites

@@ -97,7 +97,6 @@ class ApiRecorder(models.AbstractModel):
         exchange.running = False
         if exchange.bytes is None:
             exchange.bytes = size
-        exchange.registry["api.limiter"]._settle(exchange)
         try:
             cls._settle(exchange)
             # a method that commits and then fails has an entry for either; an answer that fails later has not
@@ -115,6 +114,8 @@ class ApiRecorder(models.AbstractModel):
                 exchange.verdict = refused.deny
                 raise refused from None
         finally:
+            # after the entry that was sent: until then it has the connection that this would use
+            exchange.registry["api.limiter"]._settle(exchange)
             exchange.secrets = ()
 
     @classmethod

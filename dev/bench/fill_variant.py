@@ -32,17 +32,27 @@ def scope(**data):
     return env["api.scope"].create({"name": "Bench", "line_ids": [Command.create(line) for line in lines]})
 
 
+def limits():
+    """Two that admit all of the bench: one counts each moment, one hundredths of its window."""
+    return [
+        Command.create({"amount": 10_000, "unit": "calls", "period": "second", "per": "key", "is_exact": True}),
+        Command.create({"amount": 10**9, "unit": "calls", "period": "day", "per": "user"}),
+    ]
+
+
 def govern():
-    """Everything on: three policies for each call, two networks, the scope, names of arguments in the entry."""
+    """Everything on: three policies for each call, two networks, the scope, two limits, names of arguments."""
     local, elsewhere = ("127.0.0.0/8", "::1/128"), ("192.0.2.0/24", "2001:db8::/32")
     baseline, of_user, of_key, away = env["api.policy"].create([
         {"name": "Baseline", "argument_detail": "names", "network_ids": networks(*local)},
         {"name": "User", "argument_detail": "names", "network_ids": networks(*local)},
         {"name": "Key", "argument_detail": "names", "network_ids": networks(*local),
-         "scope_ids": [Command.set(scope().ids)]},
+         "scope_ids": [Command.set(scope().ids)], "limit_ids": limits()},
         {"name": "Elsewhere", "network_ids": networks(*elsewhere)},
     ])
     env["ir.config_parameter"].set_param("api_guard.baseline_policy_id", baseline.id)
+    # wrong keys by the hundred are what a case measures: they are refused, and nobody is told to wait
+    env["ir.config_parameter"].set_param("api_guard.lockout_network_failures", "0")
     user.api_policy_id = of_user
     for secret in (facts["key"], *facts["first_keys"]):
         env["api.credential"]._of_secret(secret, user).policy_id = of_key

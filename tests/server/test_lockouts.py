@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import statistics
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -543,3 +544,28 @@ def test_fail2ban_finds_every_failure_and_nothing_else(world, one, at, network, 
     log.write_text(one.log()[since:])
     hosts = fail2ban.hosts(log, ROOT / "docs" / "fail2ban" / "api-guard.conf")
     assert hosts == [f"{network}.7"] * (len(PASSWORD_DOORS) + 1)
+
+
+# ---------------------------------------------------------------------- the command
+
+
+def test_a_command_shows_and_unlocks_where_no_screen_can_be_reached(store, world, one, at, network):
+    doors = Doors(world, one)
+    for login in (ADMIN, USER):
+        for _number in range(FAILURES if login == ADMIN else 2):
+            doors.xmlrpc_authenticate(login, "wrong", at())
+    assert wait_of(doors.xmlrpc_authenticate(ADMIN, PASSWORD, at())) is not None
+    shown = _command("lockouts", world)
+    assert re.search(rf"pair +{network}\.0/24 +admin +{FAILURES} wrong", shown.stdout)
+    for wrong in ([], ["--login", "nobody"], ["--network", "10.0.0.0/8"]):
+        _command("unlock", world, *wrong)
+        assert wait_of(doors.xmlrpc_authenticate(ADMIN, PASSWORD, at())) is not None
+    done = _command("unlock", world, "--login", "Admin", "--network", f"{network}.0/24")
+    assert "1 locked.\nUnlocked." in done.stdout
+    assert doors.xmlrpc_authenticate(ADMIN, PASSWORD, at()).value == world.admin_uid
+    assert _command("unlock", world, "--all", database="postgres").returncode
+
+
+def _command(action, world, *options, database=None):
+    command = setup.odoo_command("api_guard", action, "-d", database or world.name, *options)
+    return subprocess.run(command, env=setup.odoo_environment(), capture_output=True, text=True, timeout=60)
