@@ -12,6 +12,7 @@ from . import api_scope
 from . import api_scope_line
 from . import api_policy
 from . import api_policy_limit
+from . import api_policy_limit_words
 from . import api_protected
 from . import api_credential
 from . import api_credential_rotation
@@ -20,6 +21,7 @@ from . import api_key
 from . import api_vault
 from . import api_second_factor
 from . import api_credential_second_factor
+from . import api_credential_limits
 from . import api_reason
 from . import api_audit_entry
 from . import api_alert
