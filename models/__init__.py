@@ -4,6 +4,7 @@ from . import api_guard_admission
 from . import api_guard_configuration
 from . import api_limiter
 from . import api_lockout
+from . import api_lockout_screens
 from . import api_identity
 from . import api_openapi
 from . import api_data
@@ -39,4 +40,5 @@ from . import res_partner
 from . import res_users
 from . import res_users_apikeys
 from . import res_config_settings
+from . import res_config_settings_limits
 from . import res_config_settings_vault
