@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help setup stop lock test nightly lint i18n test-odoo zip demo bench profile
+.PHONY: help setup stop lock test nightly lint i18n test-odoo zip demo bench attack profile
 help: ## say what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
@@ -39,6 +39,10 @@ demo: ## a running Odoo with demo data, and calls to paste
 
 bench: ## stock, guarded and OCA's auditlog in one run; QUICK=1 two minutes; CASES=json2_write,web_page a part
 	@dev/run bench $(if $(QUICK),--quick) $(if $(CASES),"--cases=$(CASES)")
+
+attack: ## wrong secrets at every door, stock and guarded; QUICK=1 some doors; DOORS=web_login,db_form SECONDS=60 MANNERS=one,siege
+	@dev/run attack $(if $(QUICK),--quick) $(if $(DOORS),"--doors=$(DOORS)") $(if $(MANNERS),"--manners=$(MANNERS)") \
+		$(if $(SECONDS),"--seconds=$(SECONDS)") $(if $(CONNECTIONS),"--connections=$(CONNECTIONS)")
 
 profile: ## a flame graph of a worker; CASE=json2_search_read; VARIANT=stock without the addon
 	@dev/run profile $(if $(CASE),"--case=$(CASE)") $(if $(VARIANT),"--variant=$(VARIANT)")

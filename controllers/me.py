@@ -7,6 +7,7 @@ from odoo.http import request
 
 from ..core.explain import restrictions
 from ..core.lifetime import first_deadline
+from ..core.limit import Sort
 from ..seams.exchange import current
 
 
@@ -36,6 +37,7 @@ class Me(http.Controller):
                     {"name": policy.name, "mode": "enforce" if policy.enforced else "monitor"}
                     for policy in identity.policies
                 ],
+                "limits": [_limit(counter, standing) for counter, standing in current().standings or ()],
                 "restrictions": [
                     {"section": row.section, "values": row.values, "policy": row.policy, "enforced": row.enforced}
                     for row in rows
@@ -43,6 +45,22 @@ class Me(http.Controller):
                 "text": [_sentence(keys._restriction_row(row)) for row in rows],
             }
         )
+
+
+def _limit(counter, standing):
+    """One limit, as it stands with this call. `reset`: seconds until some of it is given back."""
+    limit = counter.limit
+    return {
+        "name": limit.name,
+        "unit": limit.unit.value,
+        "period": None if limit.sort is Sort.LEASE else limit.period.value,
+        "per": limit.per.value,
+        "amount": limit.amount,
+        "remaining": max(0, standing.remaining),
+        "reset": None if limit.sort is Sort.LEASE else round(standing.wait, 3),
+        "policy": counter.policy,
+        "enforced": counter.enforced,
+    }
 
 
 def _rotate_by(identity):

@@ -99,6 +99,13 @@ def do_bench(*arguments):
     return bench.run(*arguments)
 
 
+def do_attack(*arguments):
+    """Measure what guessing secrets costs, with and without the addon."""
+    from .attack import main as attack
+
+    return attack.run(*arguments)
+
+
 def do_profile(*arguments):
     """Find where a worker's milliseconds go."""
     from . import profile

@@ -93,7 +93,7 @@ def _side(name, database, stack):
         stack.callback(databases.drop_db, dropped)
     with steps.step(f"The {name} database, its twin outside of the filter, and a server with two workers"):
         # Both have Odoo's modules that the addon needs, so that the addon is all that differs.
-        databases.create_db(database, MODULES if guarded else _without_addon())
+        databases.create_db(database, MODULES if guarded else without_addon())
         databases.copy_db(database, hidden)
         setup.write_config(config)
         stack.callback(config.unlink, missing_ok=True)
@@ -105,7 +105,8 @@ def _side(name, database, stack):
     yield probes.Side(name, server, database, hidden, config, guarded)
 
 
-def _without_addon():
+def without_addon():
+    """Odoo's modules that a guarded database has."""
     needed = ast.literal_eval((ROOT / "__manifest__.py").read_text())["depends"]
     return [*needed, *(module for module in MODULES if module != ADDON)]
 

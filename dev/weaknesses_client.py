@@ -12,8 +12,8 @@ import urllib.parse
 import xmlrpc.client
 from dataclasses import dataclass, field
 
-# All of 127.0.0.0/8 is this machine, so each caller can be another peer to the server.
-_addresses = (f"127.{a}.{b}.{c}" for a, b, c in itertools.product(range(7, 250), range(1, 250), range(1, 250)))
+# All of 127.0.0.0/8 is this machine, so each caller can be another peer to the server, in a network (/24) of its own.
+_addresses = (f"127.{a}.{c}.{b}" for a, b, c in itertools.product(range(7, 250), range(1, 250), range(1, 250)))
 
 # What a browser sends when somebody types an address. Any program can.
 SEC_FETCH = {
@@ -71,8 +71,13 @@ class Caller:
         return self._json_call("/jsonrpc", {"service": service, "method": method, "args": params})
 
     def authenticate(self, login, secret, agent=None):
-        """Return the uid that `common.authenticate` tells, False for none."""
-        return self.xmlrpc("common", "authenticate", self.database, login, secret, agent or {})
+        """Return the uid that `common.authenticate` tells, False for none, and for who is told to wait."""
+        try:
+            return self.xmlrpc("common", "authenticate", self.database, login, secret, agent or {})
+        except Failure as failure:
+            if "Too many" in failure.text:
+                return False
+            raise
 
     def execute(self, uid, secret, model, method, *args, path="/xmlrpc/2", **kwargs):
         return self.xmlrpc("object", "execute_kw", self.database, uid, secret, model, method, args, kwargs, path=path)

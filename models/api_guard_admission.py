@@ -5,10 +5,7 @@ when it is known; what is refused here is refused alike, and in the same time, f
 """
 
 import contextlib
-import os
-from collections import OrderedDict
 from dataclasses import replace
-from hashlib import blake2b
 
 from odoo import models
 from odoo.exceptions import AccessDenied
@@ -23,10 +20,9 @@ from ..core.verdict import Deny, Reason
 from ..seams import master
 from ..seams.beside import beside
 from ..seams.exchange import Exchange, bind, of_cursor
-from .api_identity import MAX_SECRET, reason_of_form
+from .api_identity import reason_of_form
 
 AUTHENTICATE = Target("", "authenticate", OWN)
-MAX_RIGHT = 4096  # passwords that were right, remembered by a process
 
 #: somebody presented a secret that is none, or not his
 FAILURES = frozenset({Reason.UNKNOWN_CREDENTIAL, Reason.KEY_MISTYPED, Reason.WRONG_USER, Reason.USER_INACTIVE})
@@ -34,11 +30,6 @@ FAILURES = frozenset({Reason.UNKNOWN_CREDENTIAL, Reason.KEY_MISTYPED, Reason.WRO
 
 class ApiGuard(models.AbstractModel):
     _inherit = "api.guard"
-
-    # marks of passwords that were right a while ago: Odoo remembers them as well and looks at no hash, and a program
-    # that calls a hundred times in a second is not to ask each time whether it is locked out
-    _right = OrderedDict()
-    _mark_key = (0, b"")  # of this process
 
     @classmethod
     def _admit_key(cls, env, scope, key):
@@ -158,13 +149,9 @@ class ApiGuard(models.AbstractModel):
     def _admit_password(cls, env, exchange, uid, secret, check_password, target=None, login=None):
         with beside(exchange.registry) as cr:
             identity = exchange.registry["api.identity"]._of_user(cr, uid, Kind.PASSWORD)
-        attempt, mark = None, cls._mark(exchange, uid, secret)
-        if mark not in cls._right:
-            name = login or identity.login or f"#{uid}"
-            attempt = cls._attempt(
-                exchange, identity.settings, (lockout.Kind.PAIR, name), (lockout.Kind.NETWORK, "")
-            )
-        if attempt is not None and attempt.deny is not None:
+        name = login or identity.login or f"#{uid}"
+        attempt = cls._attempt(exchange, identity.settings, (lockout.Kind.PAIR, name), (lockout.Kind.NETWORK, ""))
+        if attempt.deny is not None:
             # whether the user exists or not
             identity = replace(identity, refusal=attempt.deny)
         elif identity.refusal is None and env["res.users"].browse(uid)._rpc_api_keys_only():
@@ -174,8 +161,7 @@ class ApiGuard(models.AbstractModel):
             if verdict.reason is Reason.TOO_MANY_FAILURES:  # hangs on login and address: nothing to hide by being slow
                 cls._require(exchange, verdict)
             master.burn_password(secret)
-            if attempt is not None:  # counted like a wrong password: who is counted must not tell who exists
-                attempt.fail(exchange, verdict.reason)
+            attempt.fail(exchange, verdict.reason)  # like a wrong password: who is counted must not tell who exists
             # nothing has been proven yet: a policy's refusal would tell that the user exists
             cls._require(exchange, verdict, told=Deny(Reason.UNKNOWN_CREDENTIAL))
         exchange.vouched = exchange.attempting = True
@@ -183,32 +169,11 @@ class ApiGuard(models.AbstractModel):
             check_password()
         except (AccessDenied, TypeError, ValueError):  # the latter from passlib, for what no password can be
             exchange.verdict = Deny(reason_of_form(secret))
-            cls._right.pop(mark, None)
-            if attempt is None:
-                attempt = cls._attempt(exchange, identity.settings, (lockout.Kind.PAIR, login or identity.login))
             attempt.fail(exchange, exchange.verdict.reason)
             cls._require(exchange, exchange.verdict)
         finally:
             exchange.vouched = exchange.attempting = False
-        if attempt is not None:
-            attempt.succeed()
-        cls._remember(mark)
-
-    @classmethod
-    def _mark(cls, exchange, uid, secret):
-        """What a process remembers of a password that was right: nothing that another process can read."""
-        if cls._mark_key[0] != os.getpid():
-            ApiGuard._mark_key = (os.getpid(), os.urandom(32))
-            cls._right.clear()
-        text = f"{exchange.registry.db_name}\0{uid}\0{str(secret)[: 4 * MAX_SECRET]}"
-        return blake2b(text.encode("utf-8", "replace"), key=cls._mark_key[1], digest_size=16).digest()
-
-    @classmethod
-    def _remember(cls, mark):
-        cls._right[mark] = True
-        cls._right.move_to_end(mark)
-        while len(cls._right) > MAX_RIGHT:
-            cls._right.popitem(last=False)
+        attempt.succeed()
 
     @classmethod
     @contextlib.contextmanager

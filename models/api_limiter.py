@@ -126,7 +126,9 @@ class ApiLimiter(models.AbstractModel):
             else:
                 chosen = cls._store(exchange.registry, exchange.identity.settings)
             if requests:
-                cls._asked(exchange, chosen, "take", requests, "")
+                charged = cls._asked(exchange, chosen, "take", requests, "")
+                told = {request.key: standing for request, standing in zip(requests, charged, strict=True)}
+                exchange.standings = [(c, told.get(c.key, standing)) for c, standing in exchange.standings or ()]
             if slots and exchange.is_counted:
                 cls._asked(exchange, chosen, "release", slots, exchange.holder)
         except store.StoreDown:

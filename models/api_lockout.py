@@ -293,22 +293,20 @@ class Attempt:
 
     def succeed(self):
         """Its secret was right: that clears the pair and the like, and what was counted of the network."""
-        if not self.subjects:
-            return
+        if self._cleared(self.states, self.now):  # most have nothing to write
+            self._change(self._cleared)
 
-        def change(states, now):
-            changed = {}
-            for subject, state in states.items():
-                if subject.kind is not Kind.NETWORK:
-                    known = now + KNOWN_SECONDS if subject.kind is Kind.PAIR else 0.0
-                    # once a day is enough to stay known: most successes have nothing to write
-                    if state.failures or state.known_until < known - 24 * HOUR:
-                        changed[subject] = State(known_until=known)
-                elif self.counted:
-                    changed[subject] = state.given_back(self.rules[subject.kind])
-            return changed
-
-        self._change(change)
+    def _cleared(self, states, now):
+        changed = {}
+        for subject, state in states.items():
+            if subject.kind is not Kind.NETWORK:
+                known = now + KNOWN_SECONDS if subject.kind is Kind.PAIR else 0.0
+                # once a day is enough to stay known
+                if state.failures or state.known_until < known - 24 * HOUR:
+                    changed[subject] = State(known_until=known)
+            elif self.counted:
+                changed[subject] = state.given_back(self.rules[subject.kind])
+        return changed
 
     def clear(self):
         """Forget all that is held against them."""

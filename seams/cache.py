@@ -13,7 +13,8 @@ from .patch import patch
 
 def _lookup(original):
     def lookup(self, *args, **kwargs):
-        if args[0].env.cr._api_guard_exchange is None:
+        # the database manager renders its pages with a cursor that is none
+        if getattr(args[0].env.cr, "_api_guard_exchange", None) is None:
             return original(self, *args, **kwargs)
         exchange = working_for(args[0].env.cr)
         if exchange is None or exchange.suspended:

@@ -82,6 +82,13 @@ def _model_dispatch(original):
     return dispatch
 
 
+def _told_to_wait(exchange, result):
+    """Odoo answers False to whatever was refused. Who has to wait is told so, or it would go on trying."""
+    if result is False and exchange.is_refused and exchange.verdict.reason.is_temporary:
+        raise Refused(exchange.verdict, exchange.request_id)
+    return result
+
+
 def _common_dispatch(original):
     def dispatch(method, params):
         if method not in ("authenticate", "login"):
@@ -93,9 +100,11 @@ def _common_dispatch(original):
             return original(method, params)
         try:
             master.check_visible(exchange, database, _secret(params))
-            return original(method, params)
+            return _told_to_wait(exchange, original(method, params))
         except Exception as error:
-            if isinstance(error, Refused) and not error.deny.reason.is_temporary:
+            if isinstance(error, Refused):
+                if error.deny.reason.is_temporary:
+                    raise
                 return False  # what Odoo answers to a wrong password
             if _is_loaded(database) or master.is_stock(database):
                 raise

@@ -166,17 +166,23 @@ def _home():
     with _home_lock:
         until, name = _home_name
         if time.monotonic() >= until:
-            try:
-                names = odoo.service.db.list_dbs(force=True)
-            except Exception:
-                names = []
-            name = next((found for found in sorted(names) if _installed(found)), None)
+            name = next(filter(_installed, _served()), None)
             _home_name = (time.monotonic() + _HOME_SECONDS, name)
     try:
         registry = Registry(name) if name else None
     except Exception:  # dropped a moment ago
         return None
     return registry if registry is not None and "api.lockout" in registry else None
+
+
+def _served():
+    """The names of the databases that this server serves. A filter by host name tells nothing of that: then all."""
+    try:
+        names = sorted(odoo.service.db.list_dbs(force=True))
+        by_host = any(mark in (config["dbfilter"] or "") for mark in ("%h", "%d"))
+        return names if by_host else odoo.http.db_filter(names, host="")
+    except Exception:  # PostgreSQL does not answer: nor will the database manager
+        return []
 
 
 def install():

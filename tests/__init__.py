@@ -35,3 +35,4 @@ from .core import test_shape
 from .core import test_steered
 from .core import test_totp
 from .core import test_verdict
+from . import test_stores

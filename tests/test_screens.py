@@ -479,12 +479,13 @@ class TestScreens(TransactionCase):
 
     def test_locks_are_switched_off_by_zero_alone(self):
         settings, parameters = self.env["res.config.settings"], self.env["ir.config_parameter"]
-        for name, number in (("failures", -3), ("network_failures", -1), ("minutes", 0), ("hours", 0)):
-            with self.subTest(name), self.assertRaises(ValidationError), self.env.cr.savepoint():
-                settings.create({f"api_guard_lockout_{name}": number})
+        wrong = ({"lockout_failures": -3}, {"lockout_minutes": 0}, {"lockout_hours": 0}, {"lockout_failures": 100_001})
+        for values in wrong:
+            with self.assertRaises(ValidationError):
+                settings.create({f"api_guard_{name}": value for name, value in values.items()})
 
         def is_noticed():
-            return any("lead to no lock" in what for _fine, what, _remedy in settings._api_guard_checks())
+            return any("no lock" in what for _fine, what, _remedy in settings._api_guard_checks())
 
         for failures in (0, 10):
             settings.create({"api_guard_lockout_failures": failures}).execute()
@@ -519,6 +520,15 @@ class TestScreens(TransactionCase):
         self.assertFalse(is_fine)
         self.assertIn("cannot be reached", what)
         self.assertIn("In use: this database.", remedy)
+
+    def test_a_store_that_does_not_answer_is_not_chosen(self):
+        settings = self.env["res.config.settings"]
+        for url in ("http://nowhere", "redis://127.0.0.1:1/0", "redis://:hidden@127.0.0.1:1/0"):
+            with self.assertRaises(ValidationError) as raised:
+                settings.create({"api_guard_store_url": url})
+            self.assertNotIn("hidden", str(raised.exception))
+        settings.create({"api_guard_store_url": "postgresql"})
+
 
     def test_the_self_check_knows_what_the_baseline_does(self):
         settings = self.env["res.config.settings"]

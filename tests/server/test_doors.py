@@ -401,31 +401,6 @@ def test_password_opens_no_bearer_door(door, world, call):
     assert_refused(world, door, answer, marker, "credential.unknown", 401, REJECTED)
 
 
-@pytest.mark.parametrize(("failing", "near", "far"), [
-    (["198.51.100.1"], "198.51.100.1", "198.51.100.2"),
-    (["2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:0:a::"], "2001:db8::b", "2001:db8:0:1::1"),
-    (["garbage", "unknown"], "1.2.3.4.5", "198.51.100.3"),
-])
-def test_many_failures_pause_passwords_from_that_network_and_no_keys(failing, near, far, world, one, call):
-    here, there = ({"X-Forwarded-For": address} for address in (near, far))
-    key = world.key()
-    person = call(key).using(secret=USER_PASSWORD)
-    former = world.setting("cooldown_failures", "3")
-    try:
-        for address, _time in zip(itertools.cycle(failing), range(3)):
-            guess = person.using(secret="wrong").with_headers({"X-Forwarded-For": address})
-            xmlrpc_2(guess, "res.partner", "search_count")
-        answers = in_every_worker(
-            one, lambda: xmlrpc_2(person.with_headers(here), "res.partner", "search_count", domain=[]))
-        assert {world.entry(answer)["reason"] for answer in answers} == {"credential.too_many_failures"}
-        assert {answer.sentence for answer in answers} == {"Too many failed attempts. Try again later."}
-        elsewhere = xmlrpc_2(person.with_headers(there), "res.partner", "search_count", domain=[])
-        with_key = xmlrpc_2(call(key).with_headers(here), "res.partner", "search_count", domain=[])
-        assert (elsewhere.refusal, with_key.refusal) == (None, None)
-    finally:
-        world.setting("cooldown_failures", former)
-
-
 @pytest.mark.parametrize("uid", ["2147483648", "9" * 30, "0", "-1"])
 @every_rpc_door
 def test_a_user_id_that_no_user_can_have_is_nobody(door, uid, world, call):

@@ -39,7 +39,8 @@ parameters = env["ir.config_parameter"]
 parameters.set_param("web.json.enabled", "True")
 parameters.set_param("web.base.url", "http://guarded.example")
 if "api.guard" in env:
-    parameters.set_param("api_guard.cooldown_failures", "0")  # its own test turns it on
+    parameters.set_param("api_guard.lockout_failures", "0")  # its own tests turn them on
+    parameters.set_param("api_guard.lockout_network_failures", "0")
     parameters.set_param("api_guard.trusted_proxies", "127.0.0.1")
 env.cr.commit()
 print("SEED", json.dumps({{"uid": user.id, "admin_uid": admin.id}}))
@@ -146,8 +147,9 @@ class World(Database):
         [policy_id] = self.web.call("api.policy", "create", [values])
         return policy_id
 
-    def policy_values(self, networks=(), doors=(), scope=None, **others):
-        """networks: [(action, CIDR)]; doors: codes; scope: {pattern: "operations and method names"}.
+    def policy_values(self, networks=(), doors=(), scope=None, limits=(), **others):
+        """networks: [(action, CIDR)]; doors: codes; scope: {pattern: "operations and method names"}; limits:
+        ["100 calls minute key"], with "exact" behind for a moving window.
 
         For a pattern with restrictions: ("operations and method names", {field of the line: value}).
         """
@@ -157,6 +159,8 @@ class World(Database):
         if doors:
             values["door_ids"] = [(6, 0, [row["id"] for row in self.rows(
                 "SELECT id FROM api_door WHERE code = ANY(%s)", list(doors))])]
+        if limits:
+            values["limit_ids"] = [(0, 0, _limit(words)) for words in limits]
         if scope is not None:
             values["scope_ids"] = [(0, 0, {
                 "name": f"Scope {next(self._numbers)}",
@@ -203,6 +207,11 @@ class World(Database):
         told = [(row["outcome"], row["reason"], row["committed"], row["error_class"], row["status"]) for row in found]
         assert len(found) == 1, f"{len(found)} entries for {request_id}: {told}"
         return found[0]
+
+
+def _limit(words):
+    amount, unit, period, per, *exact = words.split()
+    return {"amount": int(amount), "unit": unit, "period": period, "per": per, "is_exact": bool(exact)}
 
 
 def _line(pattern, words):
