@@ -529,7 +529,6 @@ class TestScreens(TransactionCase):
             self.assertNotIn("hidden", str(raised.exception))
         settings.create({"api_guard_store_url": "postgresql"})
 
-
     def test_the_self_check_knows_what_the_baseline_does(self):
         settings = self.env["res.config.settings"]
 
