@@ -18,6 +18,7 @@
         "views/api_credential_views.xml",
         "views/api_key_wizard_views.xml",
         "views/api_alert_views.xml",
+        "views/api_lockout_views.xml",
         "views/api_leak_views.xml",
         "views/api_second_factor_views.xml",
         "views/api_policy_views.xml",

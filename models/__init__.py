@@ -4,6 +4,7 @@ from . import api_guard_admission
 from . import api_guard_configuration
 from . import api_limiter
 from . import api_lockout
+from . import api_lockout_screens
 from . import api_identity
 from . import api_openapi
 from . import api_data
@@ -12,6 +13,7 @@ from . import api_scope
 from . import api_scope_line
 from . import api_policy
 from . import api_policy_limit
+from . import api_policy_limit_words
 from . import api_protected
 from . import api_credential
 from . import api_credential_rotation
@@ -20,6 +22,7 @@ from . import api_key
 from . import api_vault
 from . import api_second_factor
 from . import api_credential_second_factor
+from . import api_credential_limits
 from . import api_reason
 from . import api_audit_entry
 from . import api_alert
@@ -37,4 +40,5 @@ from . import res_partner
 from . import res_users
 from . import res_users_apikeys
 from . import res_config_settings
+from . import res_config_settings_limits
 from . import res_config_settings_vault

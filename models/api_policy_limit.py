@@ -7,6 +7,11 @@ from ..core.limit import MAX_MOVING, Per, Period, StoreDown, Unit
 from ..core.policy import GREATEST_AMOUNT
 
 MAX_AT_ONCE = 10_000
+#: what most programs never notice, and a program that runs wild does
+USUAL_LIMITS = (
+    {"amount": 600, "unit": Unit.CALLS.value, "period": Period.MINUTE.value, "per": Per.KEY.value},
+    {"amount": 100_000, "unit": Unit.ROWS.value, "period": Period.HOUR.value, "per": Per.KEY.value},
+)
 LIMIT_FIELDS = ("amount", "unit", "period", "per", "is_exact")
 
 
@@ -19,7 +24,7 @@ class ApiPolicyLimit(models.Model):
 
     policy_id = fields.Many2one("api.policy", required=True, ondelete="cascade", index=True)
     sequence = fields.Integer(default=10)
-    amount = fields.Float("At most", digits=(16, 0), required=True, default=600)
+    amount = fields.Float("At most", required=True, default=600, help="A whole number. 1,000,000 bytes are 1 MB.")
     unit = fields.Selection(
         selection="_selection_unit",
         string="Of what",
@@ -51,7 +56,7 @@ class ApiPolicyLimit(models.Model):
             (Unit.ROWS.value, self.env._("Records returned")),
             (Unit.WRITTEN.value, self.env._("Records written")),
             (Unit.BYTES.value, self.env._("Bytes returned")),
-            (Unit.MILLISECONDS.value, self.env._("Milliseconds of the server")),
+            (Unit.MILLISECONDS.value, self.env._("Server time (ms)")),
         ]
 
     @api.model
@@ -79,19 +84,6 @@ class ApiPolicyLimit(models.Model):
         for limit in self:
             limit.summary = self._in_words(limit.amount, limit.unit, limit.period, limit.per)
 
-    @api.model
-    def _in_words(self, amount, unit, period, per):
-        """“600 calls in a minute for each key”, in the reader's language."""
-        words = dict(self._selection_unit()), dict(self._selection_period()), dict(self._selection_per())
-        labels = [known.get(word, word or "") for known, word in zip(words, (unit, period, per), strict=True)]
-        return self.env._(
-            "%(amount)s × %(unit)s / %(period)s, counted for: %(per)s",
-            amount=f"{int(amount or 0):,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
-            unit=labels[0].lower(),
-            period=labels[1].lower(),
-            per=labels[2].lower(),
-        )
-
     @api.onchange("unit")
     def _onchange_unit(self):
         if self.unit != Unit.CALLS.value:
@@ -100,7 +92,12 @@ class ApiPolicyLimit(models.Model):
     @api.constrains(*LIMIT_FIELDS)
     def _check_limit(self):
         for limit in self:
-            if not 1 <= limit.amount <= GREATEST_AMOUNT or limit.amount != int(limit.amount):
+            if limit.amount > GREATEST_AMOUNT:
+                raise ValidationError(
+                    self.env._("A limit is at most %(most)s. To allow everything, leave the limit out.",
+                               most=f"{GREATEST_AMOUNT:,}")
+                )  # fmt: skip
+            if not limit.amount >= 1 or limit.amount != int(limit.amount):
                 raise ValidationError(
                     self.env._("A limit is a whole number of at least 1. To allow nothing, use a scope instead.")
                 )
@@ -154,6 +151,11 @@ class ApiPolicy(models.Model):
                 raise ValidationError(
                     self.env._("Calls at the same time: between 0 (no limit) and %(most)s.", most=MAX_AT_ONCE)
                 )
+
+    def action_add_usual_limits(self):
+        """A start for whoever does not know yet what programs need. Nothing for a policy that has limits."""
+        for policy in self.filtered(lambda policy: not policy.limit_ids):
+            policy.limit_ids = [fields.Command.create(values) for values in USUAL_LIMITS]
 
     def _limit_sections(self):
         """The sections of the document that speak of limits (core/policy.py reads them)."""

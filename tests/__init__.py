@@ -7,6 +7,7 @@ from . import test_credential
 from . import test_docs
 from . import test_i18n
 from . import test_key_life
+from . import test_limits
 from . import test_policy_document
 from . import test_screens
 from . import test_second_factor

@@ -1,15 +1,25 @@
 """Who sees which screen, and may do what there?"""
 
 import itertools
+from datetime import timedelta
+from unittest.mock import patch
 
+from lxml import etree
+from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import Form
 from odoo.tests.common import TransactionCase, new_test_user, tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, config
+from odoo.tools.safe_eval import safe_eval
 
+from ..core.lockout import Kind
 from ..core.protected import PROTECTED
 from ..core.steered import STEERED
+from ..core.verdict import Reason
+from ..models.api_limiter import OPTION
+from ..stores.postgres import PostgresStore
+from ..stores.store import StoreDown
 
 OPERATIONS = ("read", "write", "create", "unlink")
 # model: what a plain user, an auditor and a manager may do
@@ -46,6 +56,7 @@ VIEWS = {
     "api.credential": ("list", "kanban", "form", "search"),
     "api.audit.entry": ("list", "kanban", "form", "graph", "pivot", "search"),
     "api.alert": ("list", "kanban", "form", "search"),
+    "api.lockout": ("list", "kanban", "form", "graph", "pivot", "search"),
     "api.leak": ("list", "kanban", "form", "search"),
     "api.leak.scan": ("list",),
     "api.policy.test": ("form",),
@@ -102,6 +113,21 @@ class TestScreens(TransactionCase):
                 SQL(", ").join(map(SQL.identifier, row)),
                 SQL(", ").join(SQL("%s", value) for value in row.values()),
             )
+        )
+
+    def _lock(self, kind=Kind.PAIR, name="ada", **values):
+        now = fields.Datetime.now()
+        return self.env["api.lockout"].create(
+            {
+                "kind": kind.value,
+                "network": "203.0.113.0/24",
+                "name": name,
+                "peer": "203.0.113.7",
+                "failures": 5,
+                "locked_at": now,
+                "locked_until": now + timedelta(minutes=1),
+                **values,
+            }
         )
 
     # ------------------------------------------------------------------ rights
@@ -186,8 +212,10 @@ class TestScreens(TransactionCase):
         key = self.keys[self.plain]
         self._enter(request_id="read", user_id=self.plain.id, credential_id=key.id, outcome="refused")
         entry = self.env["api.audit.entry"].search([("request_id", "=", "read")])
+        lock = self._lock()
         for user in (self.plain, self.auditor, self.manager):
-            for record, kind in itertools.product((key, self.policy, entry), ("list", "kanban", "form")):
+            records = (key, self.policy, entry) if user == self.plain else (key, self.policy, entry, lock)
+            for record, kind in itertools.product(records, ("list", "kanban", "form")):
                 with self.subTest(user=user.login, model=record._name, view=kind):
                     self._read_as_view(record.with_user(user), kind)
 
@@ -203,6 +231,56 @@ class TestScreens(TransactionCase):
         for user, shown in ((self.plain, False), (self.auditor, True), (self.manager, True)):
             with self.subTest(user=user.login):
                 self.assertEqual(root.id in self.env["ir.ui.menu"].with_user(user)._visible_menu_ids(), shown)
+
+    # ---------------------------------------------------------------- lockouts
+
+    def test_a_lock_says_whom_it_holds_for_and_what_to_do(self):
+        told = {
+            Kind.PAIR: ("ada", "Login “ada”"),
+            Kind.NETWORK: ("", "Everybody without a valid secret"),
+            Kind.KEY: ("ag_12345", "Key beginning with “ag_12345”"),
+            Kind.TOTP: (str(self.plain.id), "Codes of “ada”"),
+            Kind.DEVICE: ("mark", "A browser that has logged in before"),
+            Kind.MASTER: ("", "The master password"),
+        }
+        self.assertEqual(set(told), set(Kind))
+        for kind, (name, subject) in told.items():
+            lock = self._lock(kind, name).with_user(self.auditor)
+            with self.subTest(kind):
+                self.assertEqual((lock.subject, lock.status), (subject, "locked"))
+                self.assertIn("203.0.113.0/24", lock.story)
+                self.assertTrue(lock.advice)
+                self.assertEqual(lock.user_id, self.plain if kind in (Kind.PAIR, Kind.TOTP) else self.env["res.users"])
+
+    def test_a_manager_unlocks_and_an_auditor_does_not(self):
+        lock = self._lock()
+        with self.assertRaises(AccessError):
+            lock.with_user(self.auditor).action_unlock()
+        lock.with_user(self.manager).action_unlock()
+        self.assertEqual((lock.status, lock.unlocked_by), ("unlocked", self.manager))
+        over = self._lock(name="bob", locked_until="2026-01-01")
+        self.assertEqual(over.status, "over")
+        self.assertNotIn(over, self.env["api.lockout"].search([("is_locked", "=", True)]))
+
+    # ------------------------------------------------------------------ limits
+
+    def test_the_filters_of_calls_that_had_to_wait_know_every_reason(self):
+        search = etree.fromstring(self.env.ref("api_guard.api_audit_entry_view_search").arch)
+        domains = {
+            name: safe_eval(search.find(f".//filter[@name='{name}']").get("domain"))
+            for name in ("told_to_wait", "limit_observed")
+        }
+        for reason in Reason:
+            met = {"reason": reason.value, "verdict": "deny", "status": 200}  # as over XML-RPC
+            self._enter(request_id=f"r {reason.value}", outcome="refused", **met)
+            self._enter(request_id=f"o {reason.value}", outcome="allowed", **met)
+        waits = {f"r {reason.value}" for reason in Reason if reason.status == 429}
+        observed = {"o limit.exceeded", "o limit.concurrency"}
+        for name, found in (("told_to_wait", waits), ("limit_observed", observed)):
+            with self.subTest(name):
+                ours = [("request_id", "=like", "_ %")]
+                entries = self.env["api.audit.entry"].search([*domains[name], *ours])
+                self.assertEqual(set(entries.mapped("request_id")), found)
 
     # ----------------------------------------------------------------- entries
 
@@ -415,6 +493,34 @@ class TestScreens(TransactionCase):
             self.assertEqual(settings.create({}).api_guard_lockout_failures, failures)
             self.assertEqual(is_noticed(), not failures)
 
+    def test_the_settings_say_what_counts_and_no_password(self):
+        settings, parameters = self.env["res.config.settings"], self.env["ir.config_parameter"]
+        url = "redis://user:s3cret@10.0.0.5:6379/0"
+        for option, setting, words in (
+            ("", "", "In use: this database."),
+            ("", url, "In use: 10.0.0.5:6379."),
+            (url, "", "In use: 10.0.0.5:6379, as odoo.conf says."),
+            ("postgresql", url, "In use: this database, as odoo.conf says."),
+        ):
+            parameters.set_param("api_guard.store_url", setting)
+            with self.subTest(words), patch.dict(config.options, {OPTION: option}):
+                self.assertEqual(settings._api_guard_store_in_words(), words)
+        parameters.set_param("api_guard.store_url", "")
+        self.assertEqual(settings.create({}).api_guard_store_used, "In use: this database.")
+
+    def test_the_self_check_asks_the_store(self):
+        settings = self.env["res.config.settings"]
+
+        def check():
+            return next(check for check in settings._api_guard_checks() if check[1].startswith("Counters"))
+
+        self.assertTrue(check()[0])
+        with patch.object(PostgresStore, "load", side_effect=StoreDown("gone")):
+            is_fine, what, remedy = check()
+        self.assertFalse(is_fine)
+        self.assertIn("cannot be reached", what)
+        self.assertIn("In use: this database.", remedy)
+
     def test_a_store_that_does_not_answer_is_not_chosen(self):
         settings = self.env["res.config.settings"]
         for url in ("http://nowhere", "redis://127.0.0.1:1/0", "redis://:hidden@127.0.0.1:1/0"):
@@ -422,7 +528,6 @@ class TestScreens(TransactionCase):
                 settings.create({"api_guard_store_url": url})
             self.assertNotIn("hidden", str(raised.exception))
         settings.create({"api_guard_store_url": "postgresql"})
-
 
     def test_the_self_check_knows_what_the_baseline_does(self):
         settings = self.env["res.config.settings"]

@@ -100,3 +100,31 @@ class TestTours(HttpCase):
         with patch.object(pyotp, "random_base32", return_value=secret):
             self.start_tour(f"/odoo/api-keys/{key.id}", "api_guard_second_factor", login="mia")
         self.assertFalse(key._second_factor())
+
+    def test_a_manager_limits_a_policy_and_watches_the_gauge_of_a_key(self):
+        new_test_user(self.env, "mia", groups="api_guard.group_manager", password="mia-the-manager")
+        policy = self.env["api.policy"].create({"name": "Web shop"})
+        secret = self._key("Shop")
+        key = self.env["api.credential"]._of_secret(secret, self.env.ref("base.user_admin"))
+        key.policy_id = policy
+        self.start_tour("/odoo/api-policies", "api_guard_limits", login="mia")
+        self.assertEqual(policy.limit_ids.mapped("amount"), [600, 100_000, 3])
+        self.assertEqual(policy.max_at_once, 4)
+
+        self.authenticate(None, None)  # a session beside another user's key is refused by Odoo itself
+        statuses = [self._call(secret, "search_count", domain=[]).status_code for _number in range(3)]
+        self.assertEqual(statuses, [200, 200, 200])
+        with mute_logger("odoo.http"):
+            self.assertEqual(self._call(secret, "search_count", domain=[]).status_code, 429)
+        self.start_tour("/odoo/api-keys", "api_guard_limit_gauge", login="mia")
+
+    def test_a_manager_sees_a_lock_and_lifts_it(self):
+        new_test_user(self.env, "mia", groups="api_guard.group_manager", password="mia-the-manager")
+        new_test_user(self.env, "ada", groups="base.group_user", password="ada-the-user", name="Ada")
+        with mute_logger("odoo.http", "odoo.addons.base.models.res_users", "odoo.addons.api_guard.authentication"):
+            for _number in range(5):
+                self.xmlrpc_common.authenticate(self.env.cr.dbname, "ada", "wrong", {})
+        [lock] = self.env["api.lockout"].search([("name", "=", "ada")])
+        self.assertTrue(lock.is_locked)
+        self.start_tour("/odoo/api-lockouts", "api_guard_lockouts", login="mia")
+        self.assertEqual((lock.status, lock.unlocked_by.login), ("unlocked", "mia"))
