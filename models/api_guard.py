@@ -145,9 +145,8 @@ class ApiGuard(models.AbstractModel):
             verdict = exchange.verdict = cls._judge_contents(exchange, contents, verdict)
             exchange.named = contents.named if _says_all(target, arguments) else None
             exchange.references = contents.references
-        if isinstance(verdict, Allow):
-            verdict = exchange.verdict = exchange.registry["api.limiter"]._take(exchange, verdict)
         cls._require(exchange, verdict)
+        exchange.registry["api.limiter"]._begin(exchange)
         exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)
         exchange.running = True
@@ -213,6 +212,10 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _run(cls, exchange, cr, method):
         """Run an admitted method: `method()`. What was refused inside and forgiven there is no refusal of the call."""
+        judged = exchange.registry["api.limiter"]._end(exchange, exchange.verdict)
+        if isinstance(judged, Deny):
+            raise cls._refused_inside(exchange, judged, exchange.place)
+        exchange.verdict = judged
         verdict, place = exchange.verdict, exchange.place
         if exchange.closures and (exchange.references or _are_given(exchange)):
             cls._check_given(exchange, cr)

@@ -1,7 +1,8 @@
 """Limits at a call: what is taken before it runs, what is charged when it is over.
 
 Taken once for each call, however often Odoo repeats it, after everything else has allowed
-it. What shows only afterwards (records, bytes, time) is charged before the answer goes out,
+it. The question travels while Odoo looks up the method; its answer is waited for before
+that runs. What shows only afterwards (records, bytes, time) is charged before the answer goes out,
 so that the next call meets it. Neither touches the call's own transaction.
 """
 
@@ -21,7 +22,7 @@ from ..core.alert import Signal
 from ..core.decide import decide_limits, decide_without_store
 from ..core.limit import Counter, Per, Sort, StoreDown, Unit, counters
 from ..core.verdict import Allow, Deny
-from ..seams.beside import beside
+from ..seams.beside import beside, held
 from ..stores import postgres, store
 from ..stores.local import LocalStore
 from ..stores.redis import SCHEMES, redis_store
@@ -48,20 +49,43 @@ class ApiLimiter(models.AbstractModel):
     # ------------------------------------------------------------------ a call
 
     @classmethod
-    def _take(cls, exchange, verdict):
-        """The verdict on an allowed call, its limits considered. What it takes is noted in the exchange."""
-        if exchange.standings is not None:  # Odoo repeats the call
-            return verdict
+    def _begin(cls, exchange):
+        """Take an allowed call from its counters, once, however often Odoo repeats it."""
+        if exchange.standings is not None or exchange.taking is not None:
+            return
         found = cls._counters(exchange)
-        exchange.standings = []
         if not found:
-            return verdict
+            exchange.standings = []
+            return
         exchange.holder = f"{_process()}:{exchange.request_id}"
+        requests = [_request(counter) for counter in found]
         try:
-            standings = cls._ask(exchange, found)
+            chosen = cls._store(exchange.registry, exchange.identity.settings)
+            exchange.taking = found, chosen, cls._asked(exchange, chosen, "begin", requests, exchange.holder)
+        except store.StoreDown:
+            exchange.taking = found, None, None
+
+    @classmethod
+    def _end(cls, exchange, verdict):
+        """The verdict on an allowed call, its limits considered."""
+        if exchange.taking is None:
+            return decide_limits(exchange.standings, verdict) if exchange.standings else verdict
+        (found, chosen, taken), exchange.taking = exchange.taking, None
+        exchange.standings = []
+        try:
+            if taken is None:
+                raise store.StoreDown
+            standings = cls._guarded(exchange, chosen, taken.end)
+            standings = cls._without_dead(exchange, chosen, found, standings)
         except store.StoreDown:
             return cls._without_store(exchange, found, verdict)
         return cls._conclude(exchange, found, standings, verdict)
+
+    @classmethod
+    def _take(cls, exchange, verdict):
+        """Both, where there is nothing to do between."""
+        cls._begin(exchange)
+        return cls._end(exchange, verdict)
 
     @classmethod
     def _conclude(cls, exchange, found, standings, verdict):
@@ -75,13 +99,11 @@ class ApiLimiter(models.AbstractModel):
         return verdict
 
     @classmethod
-    def _ask(cls, exchange, found):
-        """How the counters stand once the call is taken from them. A slot of a process that is gone is freed."""
-        chosen = cls._store(exchange.registry, exchange.identity.settings)
-        requests = [_request(counter) for counter in found]
-        standings = cls._asked(exchange, chosen, "take", requests, exchange.holder)
+    def _without_dead(cls, exchange, chosen, found, standings):
+        """The same; where no slot was free, those of processes that are gone are freed, and the call taken anew."""
         for counter, standing in zip(found, standings, strict=True):
             if counter.limit.sort is Sort.LEASE and not standing.admitted and cls._free_dead(chosen, counter):
+                requests = [_request(counter) for counter in found]
                 return cls._asked(exchange, chosen, "take", requests, exchange.holder)
         return standings
 
@@ -113,6 +135,8 @@ class ApiLimiter(models.AbstractModel):
         """The call is over: charge what it has cost, give its slots back. Never fails, and is done once."""
         if exchange.is_settled or exchange.identity is None:
             return
+        if exchange.taking is not None:  # it ended before its method was found
+            cls._end(exchange, Allow())
         if exchange.standings is None and not exchange.is_refused:
             return
         exchange.is_settled = True
@@ -175,7 +199,7 @@ class ApiLimiter(models.AbstractModel):
         """The store that the settings choose. Raises StoreDown."""
         url = config.get(OPTION) or settings.get("api_guard.store_url") or ""
         if not url or url == "postgresql":
-            return postgres.PostgresStore(lambda: beside(registry))
+            return postgres.PostgresStore(lambda: beside(registry), lambda: held(registry))
         if not url.startswith(SCHEMES):
             raise store.StoreDown("unknown scheme")
         return redis_store(url, settings.get("database.uuid") or registry.db_name)
@@ -183,19 +207,27 @@ class ApiLimiter(models.AbstractModel):
     @classmethod
     def _asked(cls, exchange, chosen, method, *arguments):
         """Ask the store. One that did not answer is left alone for a moment, in which no call waits for it."""
-        slot = (os.getpid(), exchange.registry.db_name, type(chosen).__name__)
-        if time.monotonic() < cls._down_until.get(slot, 0.0):
+        slot = _slot(exchange, chosen)
+        if cls._down_until and time.monotonic() < cls._down_until.get(slot, 0.0):
             raise store.StoreDown("a moment ago")
+        return cls._guarded(exchange, chosen, getattr(chosen, method), *arguments)
+
+    @classmethod
+    def _guarded(cls, exchange, chosen, ask, *arguments):
         try:
-            return getattr(chosen, method)(*arguments)
+            return ask(*arguments)
         except store.StoreDown as error:
-            cls._down_until[slot] = time.monotonic() + AFTER_FAILURE
+            cls._down_until[_slot(exchange, chosen)] = time.monotonic() + AFTER_FAILURE
             _logger.error("the store of limits and lockouts does not answer: %s", error)
             raise
 
     @classmethod
     def _local_store(cls, registry):
         return cls._local.setdefault((os.getpid(), registry.db_name), LocalStore(config["workers"] or 1))
+
+
+def _slot(exchange, chosen):
+    return (os.getpid(), exchange.registry.db_name, type(chosen).__name__)
 
 
 def _budgets(identity):

@@ -123,6 +123,7 @@ class Exchange:
         "started",
         "started_at",
         "suspended",
+        "taking",
         "up_to_date",
         "unproven",
         "unrenderable",
@@ -185,6 +186,7 @@ class Exchange:
         self.sent = None  # the connection beside on which it is, until the answer waits for it
         self.vouched = False  # a password is being checked: no key matched
         self.attempting = False  # a secret is being checked, and its failure counted where that began
+        self.taking = None  # the question to the store of its limits that is on its way
         self.standings = None  # [(Counter, Standing)] of its limits, once they were asked; once for all repetitions
         self.holder = ""  # by whom its slots are held
         self.is_counted = False  # it was taken from its counters
@@ -413,6 +415,8 @@ def _application_call(original):
             _current.reset(token)
             if exchange.sent is not None:  # there was no answer
                 exchange.sent.close()
+            if exchange.taking is not None and exchange.taking[2] is not None:
+                exchange.taking[2].close()
 
     return __call__
 

@@ -14,7 +14,7 @@ from odoo.tools import file_open
 
 from ..core.limit import Sort, Standing
 from ..seams.beside import Planned
-from .store import TIMEOUT, Request, Store, StoreDown, digest
+from .store import TIMEOUT, Request, Store, StoreDown, Taken, digest
 
 _TAKE = Planned("SELECT * FROM api_guard_take(%s, %s, %s, %s, %s, %s, %s, %s)")
 _LOAD = Planned(
@@ -61,13 +61,16 @@ def drop(cr):
 
 
 class PostgresStore(Store, Storage, MovingWindowSupport, SlidingWindowCounterSupport):
-    """`connect()`: a context manager that gives a cursor which commits each statement (seams/beside.py)."""
+    """`connect()`: a context manager that gives a cursor which commits each statement (seams/beside.py).
+
+    `hold()`: such a cursor until it is closed, or None where there is none to be had.
+    """
 
     STORAGE_SCHEME = ["api-guard-postgresql"]
 
-    def __init__(self, connect):
+    def __init__(self, connect, hold=None):
         super().__init__()
-        self._connect = connect
+        self._connect, self._hold = connect, hold
 
     @property
     def base_exceptions(self):
@@ -76,23 +79,21 @@ class PostgresStore(Store, Storage, MovingWindowSupport, SlidingWindowCounterSup
     # ------------------------------------------------------------------- store
 
     def take(self, requests, holder=""):
-        order = sorted(range(len(requests)), key=lambda place: digest(requests[place].key))
-        chosen = [requests[place] for place in order]
-        rows = self._ask(
-            _TAKE,
-            _array(digest(request.key) for request in chosen),
-            _array(request.sort.value for request in chosen),
-            _array(request.amount for request in chosen),
-            _array(float(request.seconds) for request in chosen),
-            _array(request.cost for request in chosen),
-            _array(str(request.strict) for request in chosen),
-            _array(str(request.forced) for request in chosen),
-            holder,
-        )
-        standings = [None] * len(requests)
-        for place, row in zip(order, rows, strict=True):
-            standings[place] = Standing(row["admitted"], row["remaining"], row["wait"])
-        return standings
+        order, parameters = _parameters(requests, holder)
+        return _standings(order, self._ask(_TAKE, *parameters))
+
+    def begin(self, requests, holder=""):
+        order, parameters = _parameters(requests, holder)
+        with _told_down():
+            cr = self._hold() if self._hold else None
+            if cr is None:
+                return Taken(self.take(requests, holder))
+            try:
+                cr.send(_TAKE, parameters)
+            except BaseException:
+                cr.close()
+                raise
+        return _OnItsWay(cr, order)
 
     def release(self, keys, holder):
         self._ask(_RELEASE, _array(map(digest, keys)), holder, reads=False)
@@ -180,6 +181,44 @@ class PostgresStore(Store, Storage, MovingWindowSupport, SlidingWindowCounterSup
             run = partial(cr.execute, query, parameters)
             run(timeout=TIMEOUT) if hasattr(cr, "settle") else run()
             return cr.dictfetchall() if reads else None
+
+
+class _OnItsWay(Taken):
+    """A statement that was sent on a connection which is held until it has ended."""
+
+    def __init__(self, cr, order):
+        self._cr, self._order = cr, order
+
+    def end(self):
+        with _told_down(), contextlib.closing(self._cr):
+            self._cr.settle(TIMEOUT)
+            return _standings(self._order, self._cr.dictfetchall())
+
+    def close(self):
+        self._cr.close()
+
+
+def _parameters(requests, holder):
+    """The order in which locks are taken, and what `api_guard_take` is given."""
+    order = sorted(range(len(requests)), key=lambda place: digest(requests[place].key))
+    chosen = [requests[place] for place in order]
+    return order, (
+        _array(digest(request.key) for request in chosen),
+        _array(request.sort.value for request in chosen),
+        _array(request.amount for request in chosen),
+        _array(float(request.seconds) for request in chosen),
+        _array(request.cost for request in chosen),
+        _array(str(request.strict) for request in chosen),
+        _array(str(request.forced) for request in chosen),
+        holder,
+    )
+
+
+def _standings(order, rows):
+    standings = [None] * len(order)
+    for place, row in zip(order, rows, strict=True):
+        standings[place] = Standing(row["admitted"], row["remaining"], row["wait"])
+    return standings
 
 
 @contextlib.contextmanager

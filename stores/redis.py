@@ -15,7 +15,7 @@ from limits.storage.redis import RedisStorage
 from odoo.tools import file_open
 
 from ..core.limit import Sort, Standing
-from .store import TIMEOUT, Request, Store, StoreDown, digest
+from .store import TIMEOUT, Request, Store, StoreDown, Taken, digest
 
 SCHEMES = ("redis://", "rediss://", "redis+unix://", "valkey://", "valkeys://", "valkey+unix://")
 _GREATEST = 2**40
@@ -37,16 +37,29 @@ class RedisStore(RedisStorage, Store):
     # ------------------------------------------------------------------- store
 
     def take(self, requests, holder=""):
-        flat = [holder]
-        for request in requests:
-            flat += [request.sort.value, request.amount, repr(float(request.seconds)), request.cost]
-            flat += [int(request.strict), int(request.forced)]
+        keys, arguments = self._parameters(requests, holder)
         with self._told_down():
-            answers = self._take(keys=[self._name("c", request.key) for request in requests], args=flat)
-        return [
-            Standing(bool(answers[place]), int(answers[place + 1]), float(answers[place + 2]))
-            for place in range(0, len(answers), 3)
-        ]
+            return _standings(self._take(keys=keys, args=arguments))
+
+    def begin(self, requests, holder=""):
+        keys, arguments = self._parameters(requests, holder)
+        pool = self.storage.connection_pool
+        with self._told_down():
+            connection = pool.get_connection()
+            try:
+                connection.send_command("EVALSHA", self._take.sha, len(keys), *keys, *arguments)
+            except BaseException:
+                connection.disconnect()
+                pool.release(connection)
+                raise
+        return _OnItsWay(self, connection, requests, holder)
+
+    def _parameters(self, requests, holder):
+        arguments = [holder]
+        for request in requests:
+            arguments += [request.sort.value, request.amount, repr(float(request.seconds)), request.cost]
+            arguments += [int(request.strict), int(request.forced)]
+        return [self._name("c", request.key) for request in requests], arguments
 
     def release(self, keys, holder):
         with self._told_down(), self.storage.pipeline(transaction=False) as pipe:
@@ -99,6 +112,37 @@ class RedisStore(RedisStorage, Store):
         except (self.base_exceptions, OSError, ValueError) as error:
             # the error's text may quote the URL, and with it a password
             raise StoreDown(type(error).__name__) from None
+
+
+class _OnItsWay(Taken):
+    """A script that was sent; its answer is read from the connection when it is asked for."""
+
+    def __init__(self, store, connection, requests, holder):
+        self._store, self._connection, self._again = store, connection, (requests, holder)
+
+    def end(self):
+        with self._store._told_down():
+            try:
+                answers = self._connection.read_response()
+            except self._store.dependency.exceptions.NoScriptError:  # the server was started anew
+                answers = None
+            except BaseException:
+                self._connection.disconnect()  # whoever took it next would read this answer
+                raise
+            finally:
+                self._store.storage.connection_pool.release(self._connection)
+        return self._store.take(*self._again) if answers is None else _standings(answers)
+
+    def close(self):
+        self._connection.disconnect()
+        self._store.storage.connection_pool.release(self._connection)
+
+
+def _standings(answers):
+    return [
+        Standing(bool(answers[place]), int(answers[place + 1]), float(answers[place + 2]))
+        for place in range(0, len(answers), 3)
+    ]
 
 
 def _never(library):

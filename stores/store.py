@@ -41,12 +41,30 @@ def digest(key: str) -> UUID:
     return UUID(bytes=blake2b(key.encode("utf-8", "replace"), digest_size=16).digest())
 
 
+class Taken:
+    """What `begin` has begun, where it was done at once."""
+
+    def __init__(self, standings: list[Standing]):
+        self._standings = standings
+
+    def end(self) -> list[Standing]:
+        """How the counters stand. Raises StoreDown."""
+        return self._standings
+
+    def close(self) -> None:
+        """Nobody asks how they stand."""
+
+
 class Store:
     """The interface. All methods raise StoreDown, and wait for `TIMEOUT` at most."""
 
     def take(self, requests: list[Request], holder: str = "") -> list[Standing]:
         """Take of all counters, or of none where a strict one has no room. A cost of 0 only looks."""
         raise NotImplementedError
+
+    def begin(self, requests: list[Request], holder: str = "") -> Taken:
+        """The same, on its way while the caller does something else. It is taken whether `end` is called or not."""
+        return Taken(self.take(requests, holder))
 
     def release(self, keys: list[str], holder: str) -> None:
         """Give slots back."""

@@ -62,6 +62,7 @@ DECLARE
     rooms boolean[] := array_fill(TRUE, ARRAY[n]);
     ring bigint[];
     counter api_guard_counter;
+    held api_guard_counter[];
     now double precision;
     moment double precision;
     bucket bigint;
@@ -74,18 +75,22 @@ DECLARE
 BEGIN
     -- all locks first, and the time after them: who waited must not judge by an earlier moment
     FOR i IN 1..n LOOP
-        CONTINUE WHEN costs[i] = 0;
-        PERFORM 1 FROM api_guard_counter c WHERE c.id = ids[i] FOR NO KEY UPDATE;
-        IF NOT FOUND THEN
-            INSERT INTO api_guard_counter (id, expires_at) VALUES (ids[i], 0) ON CONFLICT (id) DO NOTHING;
-            PERFORM 1 FROM api_guard_counter c WHERE c.id = ids[i] FOR NO KEY UPDATE;
+        IF costs[i] = 0 THEN
+            SELECT * INTO counter FROM api_guard_counter c WHERE c.id = ids[i];
+        ELSE
+            SELECT * INTO counter FROM api_guard_counter c WHERE c.id = ids[i] FOR NO KEY UPDATE;
+            IF NOT FOUND THEN
+                INSERT INTO api_guard_counter (id, expires_at) VALUES (ids[i], 0) ON CONFLICT (id) DO NOTHING;
+                SELECT * INTO counter FROM api_guard_counter c WHERE c.id = ids[i] FOR NO KEY UPDATE;
+            END IF;
         END IF;
+        held[i] := counter;
     END LOOP;
-    now := api_guard_now();
+    now := extract(epoch FROM clock_timestamp())::double precision;
 
     FOR i IN 1..n LOOP
-        SELECT * INTO counter FROM api_guard_counter c WHERE c.id = ids[i];
-        CONTINUE WHEN NOT FOUND;
+        counter := held[i];
+        CONTINUE WHEN counter.id IS NULL;
         IF sorts[i] = 'moving' THEN
             firsts[i] := counter.taken;
             low := GREATEST(counter.oldest, counter.taken - amounts[i]);
@@ -118,6 +123,8 @@ BEGIN
             END IF;
             ring := api_guard_ring(counter.buckets, counter.head, bucket);
             firsts[i] := bucket;
+            counter.buckets := ring;
+            held[i] := counter;
             takens[i] := (SELECT COALESCE(sum(b), 0) FROM unnest(ring) b);
             IF takens[i] > 0 THEN
                 excess := GREATEST(takens[i] - amounts[i] + GREATEST(costs[i], 1), 1);
@@ -156,8 +163,8 @@ BEGIN
              WHERE c.id = ids[i];
             takens[i] := LEAST(takens[i] + costs[i], amounts[i]);
         ELSIF sorts[i] = 'sliding' THEN
-            SELECT api_guard_ring(c.buckets, c.head, firsts[i]) INTO ring FROM api_guard_counter c
-             WHERE c.id = ids[i];
+            counter := held[i];
+            ring := counter.buckets;
             bucket := firsts[i] % 101 + 1;
             ring[bucket] := ring[bucket] + costs[i];
             UPDATE api_guard_counter c
