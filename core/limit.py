@@ -6,10 +6,11 @@ keeps it (stores/), and tells how it stands. Knows no store, no clock and no Odo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import ceil
+from typing import Protocol
 
 
 class Unit(str, Enum):
@@ -184,9 +185,13 @@ class Standing:
     wait: float
 
 
-def counters(
-    budgets: Sequence[tuple[str, bool, Budget]], subjects: Mapping[Per, str], lease: int
-) -> list[Counter]:
+class Subjects(Protocol):
+    """Whose use it is, for each way in which it can be counted together."""
+
+    def __getitem__(self, per: Per) -> str: ...
+
+
+def counters(budgets: Sequence[tuple[str, bool, Budget]], subjects: Subjects, lease: int) -> list[Counter]:
     """All that one call is counted by. `budgets`: name, whether it is enforced, and budget of each policy.
 
     `lease`: seconds after which a slot is free whatever has become of its call.

@@ -131,13 +131,6 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _authorize(cls, exchange, cr, target, arguments, record_ids):
         """May the admitted credential reach `target`? From here on the entry rides on the commit of `cr`."""
-        detail = least_detail(exchange.identity.policies)
-        if target.method == "load" and detail is Detail.VALUES:
-            detail = Detail.NAMES  # its columns stand apart from their names: no secret could be told
-        exchange.arguments = redact(arguments, detail, exchange.secrets) if arguments else None  # before they change
-        exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
-        exchange.given = ids_of(record_ids)
-        exchange.defaults = defaults_of((arguments or {}).get("context"))
         verdict = cls._judge(exchange, exchange.identity, target, arguments)
         if isinstance(verdict, Allow):
             contents = contents_of(exchange.registry, target.model, target.method, arguments or {})
@@ -145,11 +138,24 @@ class ApiGuard(models.AbstractModel):
             verdict = exchange.verdict = cls._judge_contents(exchange, contents, verdict)
             exchange.named = contents.named if _says_all(target, arguments) else None
             exchange.references = contents.references
+        if isinstance(verdict, Allow):
+            exchange.registry["api.limiter"]._begin(exchange)
+        cls._note_arguments(exchange, target, arguments, record_ids)
         cls._require(exchange, verdict)
-        exchange.registry["api.limiter"]._begin(exchange)
         exchange.registry["api.data"]._restrict(exchange)
         cls._recorder(exchange)._record_on_commit(exchange, cr)
         exchange.running = True
+
+    @classmethod
+    def _note_arguments(cls, exchange, target, arguments, record_ids):
+        """What the entry tells of them, before the method changes any."""
+        detail = least_detail(exchange.identity.policies)
+        if target.method == "load" and detail is Detail.VALUES:
+            detail = Detail.NAMES  # its columns stand apart from their names: no secret could be told
+        exchange.arguments = redact(arguments, detail, exchange.secrets) if arguments else None
+        exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
+        exchange.given = ids_of(record_ids)
+        exchange.defaults = defaults_of((arguments or {}).get("context"))
 
     @classmethod
     def _authorize_rpc(cls, exchange, cr, uid, model, method, args, kwargs):

@@ -178,12 +178,12 @@ class ApiLimiter(models.AbstractModel):
     def _counters(cls, exchange):
         identity = exchange.identity
         budgets = _budgets(identity)
-        return counters(budgets, _subjects(identity, exchange.peer), _lease()) if budgets else []
+        return counters(budgets, _Subjects(identity, exchange.peer), _lease()) if budgets else []
 
     @classmethod
     def _look(cls, registry, identity, peer=None):
         """How the limits of an identity stand, without taking anything: [(Counter, Standing)]. Raises StoreDown."""
-        found = counters(_budgets(identity), _subjects(identity, peer), _lease())
+        found = counters(_budgets(identity), _Subjects(identity, peer), _lease())
         if peer is None:
             found = [counter for counter in found if counter.limit.per not in (Per.PEER, Per.NETWORK)]
         if not found:
@@ -249,16 +249,20 @@ def _costs(exchange):
     }
 
 
-def _subjects(identity, peer):
-    """By what the calls of `identity` from `peer` are counted."""
-    key = identity.lineage_id or identity.credential_id
-    return {
-        Per.KEY: f"k{key}" if key else f"u{identity.uid}",
-        Per.USER: f"u{identity.uid}",
-        Per.PEER: str(network_of(peer, 32, 64)),
-        Per.NETWORK: str(network_of(peer)),
-        Per.POLICY: "",
-    }
+class _Subjects:
+    """By what the calls of `identity` from `peer` are counted: each is worked out where a limit asks for it."""
+
+    def __init__(self, identity, peer):
+        self._identity, self._peer = identity, peer
+
+    def __getitem__(self, per):
+        if per is Per.KEY and (key := self._identity.lineage_id or self._identity.credential_id):
+            return f"k{key}"
+        if per is Per.PEER:
+            return str(network_of(self._peer, 32, 64))
+        if per is Per.NETWORK:
+            return str(network_of(self._peer))
+        return "" if per is Per.POLICY else f"u{self._identity.uid}"
 
 
 def network_of(peer, v4=24, v6=56):

@@ -43,13 +43,18 @@ def create(cr):
 
 
 def drop_functions(cr):
+    cr.execute("SELECT to_regclass('api_guard_counter') IS NOT NULL")
+    if cr.fetchone()[0]:  # some take a row of it
+        cr.execute("""
+            DROP FUNCTION IF EXISTS api_guard_oldest(api_guard_counter, bigint, double precision, double precision);
+            DROP FUNCTION IF EXISTS api_guard_put(api_guard_counter, uuid, text, bigint, double precision, bigint, text,
+                                                  double precision);
+        """)
     cr.execute("""
         DROP FUNCTION IF EXISTS api_guard_take(uuid[], text[], bigint[], double precision[], bigint[], boolean[],
                                                boolean[], text);
         DROP FUNCTION IF EXISTS api_guard_swap(uuid[], text[], text[], double precision[]);
         DROP FUNCTION IF EXISTS api_guard_sweep(integer);
-        DROP FUNCTION IF EXISTS api_guard_ring(bigint[], bigint, bigint);
-        DROP FUNCTION IF EXISTS api_guard_expiry(double precision, double precision, double precision);
         DROP FUNCTION IF EXISTS api_guard_now();
     """)
 

@@ -138,9 +138,10 @@ class _OnItsWay(Taken):
         self._store.storage.connection_pool.release(self._connection)
 
 
-def _standings(answers):
+def _standings(text):
+    answers = text.split()
     return [
-        Standing(bool(answers[place]), int(answers[place + 1]), float(answers[place + 2]))
+        Standing(answers[place] == b"1", int(answers[place + 1]), float(answers[place + 2]))
         for place in range(0, len(answers), 3)
     ]
 

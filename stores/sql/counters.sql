@@ -5,8 +5,8 @@
 
 CREATE UNLOGGED TABLE IF NOT EXISTS api_guard_counter (
     id uuid PRIMARY KEY,
-    taken bigint NOT NULL DEFAULT 0,    -- moving: calls ever taken; sliding: of the buckets that are held
-    oldest bigint NOT NULL DEFAULT 0,   -- moving: the number of the oldest call that may still count
+    taken bigint NOT NULL DEFAULT 0,    -- moving: calls ever taken; sliding: what is in the buckets
+    oldest bigint NOT NULL DEFAULT 0,   -- the number of the oldest call, or bucket, that may still count
     head bigint NOT NULL DEFAULT 0,     -- sliding: the number of the newest bucket
     buckets bigint[],                   -- sliding: a ring of 101 hundredths of the window
     expires_at double precision NOT NULL
@@ -48,169 +48,170 @@ $$ SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision $$;
 -- seconds     the length of a window; how long a slot is held for at most
 -- forced      taken whether there is room or not: it has already happened
 -- Returns a row for each: was there room, how much is left, in how many seconds some will be given back.
+--
+-- Written for few statements and few steps: it runs in the middle of a call, on a backend that did something else
+-- a moment ago. Locks are advisory because those on rows would write each row twice.
 CREATE OR REPLACE FUNCTION api_guard_take(
     ids uuid[], sorts text[], amounts bigint[], seconds double precision[], costs bigint[], strict boolean[],
     forced boolean[], slot text
 ) RETURNS TABLE (admitted boolean, remaining bigint, wait double precision) LANGUAGE plpgsql
 SET lock_timeout = '200ms' AS $$
 DECLARE
-    n integer := cardinality(ids);
-    takens bigint[] := array_fill(0::bigint, ARRAY[n]);     -- in the window, before this call
-    firsts bigint[] := array_fill(0::bigint, ARRAY[n]);     -- moving: calls ever; sliding: the newest bucket
-    oldests bigint[] := array_fill(0::bigint, ARRAY[n]);
-    waits double precision[] := array_fill(0::double precision, ARRAY[n]);
-    rooms boolean[] := array_fill(TRUE, ARRAY[n]);
-    ring bigint[];
+    counters api_guard_counter[];  -- as they stand at this moment, before this call
     counter api_guard_counter;
-    held api_guard_counter[];
     now double precision;
     moment double precision;
     bucket bigint;
-    low bigint;
-    high bigint;
-    middle bigint;
     excess bigint;
+    taken bigint;
+    takens bigint[];
+    waits double precision[];
+    rooms boolean[];
     all_admit boolean := TRUE;
-    i integer;
 BEGIN
     -- all locks first, and the time after them: who waited must not judge by an earlier moment
-    FOR i IN 1..n LOOP
-        IF costs[i] = 0 THEN
-            SELECT * INTO counter FROM api_guard_counter c WHERE c.id = ids[i];
-        ELSE
-            SELECT * INTO counter FROM api_guard_counter c WHERE c.id = ids[i] FOR NO KEY UPDATE;
-            IF NOT FOUND THEN
-                INSERT INTO api_guard_counter (id, expires_at) VALUES (ids[i], 0) ON CONFLICT (id) DO NOTHING;
-                SELECT * INTO counter FROM api_guard_counter c WHERE c.id = ids[i] FOR NO KEY UPDATE;
-            END IF;
+    FOR i IN 1..cardinality(ids) LOOP
+        IF costs[i] > 0 THEN
+            PERFORM pg_advisory_xact_lock(hashtextextended(ids[i]::text, 7));
         END IF;
-        held[i] := counter;
     END LOOP;
     now := extract(epoch FROM clock_timestamp())::double precision;
 
-    FOR i IN 1..n LOOP
-        counter := held[i];
-        CONTINUE WHEN counter.id IS NULL;
-        IF sorts[i] = 'moving' THEN
-            firsts[i] := counter.taken;
-            low := GREATEST(counter.oldest, counter.taken - amounts[i]);
-            SELECT m.at INTO moment FROM api_guard_moment m WHERE m.id = ids[i] AND m.place = low % amounts[i];
-            -- a moment of the future was taken before the clock was set back: it counts no longer
-            IF low < counter.taken AND (moment IS NULL OR moment <= now - seconds[i] OR moment > now + 1) THEN
-                high := counter.taken;
-                low := low + 1;
-                WHILE low < high LOOP
-                    middle := (low + high) / 2;
-                    SELECT m.at INTO moment FROM api_guard_moment m
-                     WHERE m.id = ids[i] AND m.place = middle % amounts[i];
-                    IF moment > now - seconds[i] AND moment <= now + 1 THEN
-                        high := middle;
-                    ELSE
-                        low := middle + 1;
-                    END IF;
-                END LOOP;
-                SELECT m.at INTO moment FROM api_guard_moment m WHERE m.id = ids[i] AND m.place = low % amounts[i];
-            END IF;
-            oldests[i] := low;
-            takens[i] := counter.taken - low;
-            IF takens[i] > 0 THEN
-                waits[i] := GREATEST(0, moment + seconds[i] - now);
+    FOR i IN 1..cardinality(ids) LOOP
+        SELECT * INTO counter FROM api_guard_counter c WHERE c.id = ids[i];
+        taken := 0;
+        moment := NULL;
+        IF sorts[i] = 'lease' THEN
+            SELECT count(*), min(l.ends_at) INTO taken, moment
+              FROM api_guard_lease l WHERE l.id = ids[i] AND l.ends_at > now AND l.holder IS DISTINCT FROM slot;
+        ELSIF sorts[i] = 'moving' AND counter.id IS NOT NULL THEN
+            counter.oldest := api_guard_oldest(counter, amounts[i], now - seconds[i], now);
+            taken := counter.taken - counter.oldest;
+            IF taken > 0 THEN
+                SELECT m.at + seconds[i] INTO moment FROM api_guard_moment m
+                 WHERE m.id = ids[i] AND m.place = counter.oldest % amounts[i];
             END IF;
         ELSIF sorts[i] = 'sliding' THEN
             bucket := floor(now / seconds[i] * 100);
-            IF counter.head = bucket + 1 THEN  -- a clock that was slowed down
-                bucket := counter.head;
-            END IF;
-            ring := api_guard_ring(counter.buckets, counter.head, bucket);
-            firsts[i] := bucket;
-            counter.buckets := ring;
-            held[i] := counter;
-            takens[i] := (SELECT COALESCE(sum(b), 0) FROM unnest(ring) b);
-            IF takens[i] > 0 THEN
-                excess := GREATEST(takens[i] - amounts[i] + GREATEST(costs[i], 1), 1);
-                FOR age IN REVERSE 100..0 LOOP
-                    excess := excess - ring[((bucket - age) % 101 + 101) % 101 + 1];
-                    IF excess <= 0 THEN
-                        waits[i] := (bucket - age + 101) * seconds[i] / 100 - now;
-                        EXIT;
-                    END IF;
+            -- a window without a call, or a clock that was set back
+            IF counter.buckets IS NULL OR bucket - counter.head > 100 OR counter.head > bucket + 1 THEN
+                counter.buckets := array_fill(0::bigint, ARRAY[101]);
+                counter.taken := 0;
+                counter.oldest := bucket;
+            ELSE
+                bucket := GREATEST(bucket, counter.head);
+                WHILE counter.oldest < bucket - 100
+                      OR (counter.oldest < bucket AND counter.buckets[counter.oldest % 101 + 1] = 0) LOOP
+                    counter.taken := counter.taken - counter.buckets[counter.oldest % 101 + 1];
+                    counter.buckets[counter.oldest % 101 + 1] := 0;
+                    counter.oldest := counter.oldest + 1;
                 END LOOP;
-                waits[i] := GREATEST(0, waits[i]);
             END IF;
-        ELSE
-            SELECT count(*), COALESCE(min(l.ends_at) - now, 0) INTO excess, moment
-              FROM api_guard_lease l WHERE l.id = ids[i] AND l.ends_at > now AND l.holder IS DISTINCT FROM slot;
-            takens[i] := excess;
-            waits[i] := moment;
+            counter.head := bucket;
+            taken := counter.taken;
+            IF taken > 0 THEN
+                bucket := counter.oldest;
+                excess := taken - amounts[i] + GREATEST(costs[i], 1) - counter.buckets[bucket % 101 + 1];
+                WHILE excess > 0 AND bucket < counter.head LOOP
+                    bucket := bucket + 1;
+                    excess := excess - counter.buckets[bucket % 101 + 1];
+                END LOOP;
+                moment := (bucket + 101) * seconds[i] / 100;
+            END IF;
         END IF;
-    END LOOP;
-
-    FOR i IN 1..n LOOP
-        rooms[i] := takens[i] + GREATEST(costs[i], 1) <= amounts[i];
+        counters[i] := counter;
+        takens[i] := taken;
+        waits[i] := GREATEST(0, COALESCE(moment - now, 0));
+        rooms[i] := taken + GREATEST(costs[i], 1) <= amounts[i];
         all_admit := all_admit AND (rooms[i] OR NOT strict[i] OR forced[i]);
     END LOOP;
 
-    FOR i IN 1..n LOOP
-        CONTINUE WHEN costs[i] = 0 OR NOT (forced[i] OR (all_admit AND rooms[i]));
-        IF sorts[i] = 'moving' THEN
-            INSERT INTO api_guard_moment AS m (id, place, at)
-            SELECT ids[i], (firsts[i] + k) % amounts[i], now
-              FROM generate_series(0, LEAST(costs[i], amounts[i]) - 1) k
-                ON CONFLICT (id, place) DO UPDATE SET at = EXCLUDED.at;
-            UPDATE api_guard_counter c
-               SET taken = firsts[i] + LEAST(costs[i], amounts[i]), oldest = oldests[i],
-                   expires_at = api_guard_expiry(c.expires_at, now, seconds[i])
-             WHERE c.id = ids[i];
-            takens[i] := LEAST(takens[i] + costs[i], amounts[i]);
-        ELSIF sorts[i] = 'sliding' THEN
-            counter := held[i];
-            ring := counter.buckets;
-            bucket := firsts[i] % 101 + 1;
-            ring[bucket] := ring[bucket] + costs[i];
-            UPDATE api_guard_counter c
-               SET buckets = ring, head = firsts[i], expires_at = api_guard_expiry(c.expires_at, now, seconds[i])
-             WHERE c.id = ids[i];
+    FOR i IN 1..cardinality(ids) LOOP
+        IF costs[i] > 0 AND (forced[i] OR (all_admit AND rooms[i])) THEN
+            PERFORM api_guard_put(counters[i], ids[i], sorts[i], amounts[i], seconds[i], costs[i], slot, now);
             takens[i] := takens[i] + costs[i];
-        ELSE
-            INSERT INTO api_guard_lease AS l (id, holder, ends_at) VALUES (ids[i], slot, now + seconds[i])
-                ON CONFLICT (id, holder) DO UPDATE SET ends_at = EXCLUDED.ends_at;
-            UPDATE api_guard_counter c SET expires_at = api_guard_expiry(c.expires_at, now, seconds[i])
-             WHERE c.id = ids[i];
-            takens[i] := takens[i] + 1;
+            IF waits[i] = 0 THEN
+                waits[i] := seconds[i];
+            END IF;
         END IF;
-        IF waits[i] = 0 THEN
-            waits[i] := seconds[i];
-        END IF;
+        admitted := rooms[i] OR forced[i];
+        remaining := GREATEST(amounts[i] - takens[i], 0);
+        wait := waits[i];
+        RETURN NEXT;
     END LOOP;
 
     -- each call takes away more than it can bring, so that the tables stay as small as what still counts
     IF random() < 0.02 THEN
         PERFORM api_guard_sweep(500);
     END IF;
-
-    FOR i IN 1..n LOOP
-        RETURN QUERY SELECT rooms[i] OR forced[i], GREATEST(amounts[i] - takens[i], 0), waits[i];
-    END LOOP;
 END $$;
 
--- The ring of hundredths, as it is when `bucket` is the newest
-CREATE OR REPLACE FUNCTION api_guard_ring(ring bigint[], head bigint, bucket bigint)
-RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE AS $$
+-- The number of the oldest call of a moving window that still counts
+CREATE OR REPLACE FUNCTION api_guard_oldest(
+    counter api_guard_counter, amount bigint, edge double precision, now double precision
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    low bigint := GREATEST(counter.oldest, counter.taken - amount);
+    high bigint := counter.taken;
+    middle bigint;
+    moment double precision;
 BEGIN
-    -- more than a window ahead, or behind: the clock was set back
-    IF ring IS NULL OR bucket - head > 100 OR head > bucket + 1 THEN
-        RETURN array_fill(0::bigint, ARRAY[101]);
-    END IF;
-    FOR passed IN 1..(bucket - head)::integer LOOP
-        ring[(head + passed) % 101 + 1] := 0;
+    middle := low;  -- nearly always the first one counts
+    WHILE low < high LOOP
+        SELECT m.at INTO moment FROM api_guard_moment m WHERE m.id = counter.id AND m.place = middle % amount;
+        -- a moment of the future was taken before the clock was set back: it counts no longer
+        IF moment > edge AND moment <= now + 1 THEN
+            high := middle;
+        ELSE
+            low := middle + 1;
+        END IF;
+        middle := (low + high) / 2;
     END LOOP;
-    RETURN ring;
+    RETURN low;
 END $$;
 
--- When a counter may go. Put off by a window at once, so that most calls leave the index alone
-CREATE OR REPLACE FUNCTION api_guard_expiry(known double precision, now double precision, seconds double precision)
-RETURNS double precision LANGUAGE sql IMMUTABLE AS
-$$ SELECT CASE WHEN known < now + seconds * 1.01 OR known > now + seconds * 3 THEN now + seconds * 2.02 ELSE known END $$;
+-- Write what a call takes of one counter
+CREATE OR REPLACE FUNCTION api_guard_put(
+    counter api_guard_counter, of_id uuid, sort text, amount bigint, seconds double precision, cost bigint, slot text,
+    now double precision
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    is_new boolean := counter.id IS NULL;
+    slot_number integer;
+BEGIN
+    counter.id := of_id;
+    counter.taken := COALESCE(counter.taken, 0);
+    counter.oldest := COALESCE(counter.oldest, 0);
+    counter.head := COALESCE(counter.head, 0);
+    -- put off by a window at once, so that most calls leave the index alone
+    IF is_new OR counter.expires_at < now + seconds * 1.01 OR counter.expires_at > now + seconds * 3 THEN
+        counter.expires_at := now + seconds * 2.02;
+    END IF;
+    IF sort = 'moving' THEN
+        FOR k IN 0..LEAST(cost, amount) - 1 LOOP
+            slot_number := (counter.taken + k) % amount;
+            UPDATE api_guard_moment m SET at = now WHERE m.id = of_id AND m.place = slot_number;
+            IF NOT FOUND THEN
+                INSERT INTO api_guard_moment (id, place, at) VALUES (of_id, slot_number, now);
+            END IF;
+        END LOOP;
+        counter.taken := counter.taken + LEAST(cost, amount);
+    ELSIF sort = 'sliding' THEN
+        counter.buckets[counter.head % 101 + 1] := counter.buckets[counter.head % 101 + 1] + cost;
+        counter.taken := counter.taken + cost;
+    ELSE
+        INSERT INTO api_guard_lease AS l (id, holder, ends_at) VALUES (of_id, slot, now + seconds)
+            ON CONFLICT (id, holder) DO UPDATE SET ends_at = EXCLUDED.ends_at;
+    END IF;
+    IF is_new THEN
+        INSERT INTO api_guard_counter VALUES (counter.*) ON CONFLICT (id) DO NOTHING;
+    ELSE
+        UPDATE api_guard_counter c
+           SET taken = counter.taken, oldest = counter.oldest, head = counter.head, buckets = counter.buckets,
+               expires_at = counter.expires_at
+         WHERE c.id = of_id;
+    END IF;
+END $$;
 
 -- Remove at most so many counters, and of other things, that count no longer
 CREATE OR REPLACE FUNCTION api_guard_sweep(most integer) RETURNS bigint LANGUAGE plpgsql AS $$
