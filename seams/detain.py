@@ -103,7 +103,7 @@ def _send(taken, answer):
             taken.setblocking(False)
             taken.send(answer)
             taken.shutdown(socket.SHUT_WR)
-    except OSError:  # gone meanwhile
-        pass
+    except OSError as error:  # gone meanwhile
+        _logger.debug("a detained answer was not sent: %s", error)
     except Exception:
         _logger.exception("a detained answer could not be sent")

@@ -14,7 +14,7 @@ import time
 from .. import postgres, setup
 from ..harness import Server, copy_db, create_db, drop_db, psql, shell
 from ..redis import RedisServer
-from ..steps import say, step
+from ..steps import Stop, say, step
 from . import cases
 from .client import Client
 
@@ -32,7 +32,8 @@ limits = [
     {"amount": 10_000_000, "unit": "calls", "period": "day", "per": "user"},
 ]
 lines = [Command.create(limit) for limit in limits]
-charged = [Command.create({"amount": 10**9, "unit": unit, "period": "hour", "per": "key"}) for unit in ("rows", "bytes")]
+units = [{"amount": 10**9, "unit": unit, "period": "hour", "per": "key"} for unit in ("rows", "bytes")]
+charged = [Command.create(limit) for limit in units]
 policies = {
     "none": {}, "two": {"limit_ids": lines}, "charged": {"limit_ids": charged}, "slots": {"max_at_once": 50},
 }
@@ -78,7 +79,8 @@ def _measure(options):
     line = next(line for line in printed.splitlines() if line.startswith("FACTS "))
     facts = json.loads(line.removeprefix("FACTS "))
     with RedisServer() as redis:
-        psql(COPY, f"INSERT INTO ir_config_parameter (key, value) VALUES ('api_guard.store_url', '{redis.url}')")
+        store = f"('api_guard.store_url', '{redis.url}')"
+        psql(COPY, f"INSERT INTO ir_config_parameter (key, value) VALUES {store}")  # noqa: S608
         with Server(dbfilter="^bench_limits", workers=2, gevent=False) as server:
             _calls([Variant(DATABASE, facts), Variant(COPY, facts)], server.port, options.rounds)
     if options.peers:
@@ -95,7 +97,8 @@ def _calls(variants, port, rounds):
             for variant, key in plan:
                 arguments = {"domain": [["ref", "=", "bench"]], "fields": ["name", "email"], "limit": 10}
                 answer = client.send(cases.json2(variant, variant.facts[key], "search_read", arguments))
-                assert answer.status == 200, answer.body[:500]
+                if answer.status != 200:
+                    raise Stop(f"answered {answer.status}: {answer.body[:500]}")
                 if n >= 30:  # every worker has loaded what it needs
                     times[variant.database, key].append(answer.ms)
     say("\n| JSON-2 search_read, p50 ms | " + " | ".join(KEYS) + " | two limits add |")

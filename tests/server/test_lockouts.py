@@ -568,4 +568,5 @@ def test_a_command_shows_and_unlocks_where_no_screen_can_be_reached(store, world
 
 def _command(action, world, *options, database=None):
     command = setup.odoo_command("api_guard", action, "-d", database or world.name, *options)
-    return subprocess.run(command, env=setup.odoo_environment(), capture_output=True, text=True, timeout=60)
+    environment = setup.odoo_environment()
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)  # noqa: S603
