@@ -61,7 +61,7 @@ class ApiLimiter(models.AbstractModel):
         requests = [_request(counter) for counter in found]
         try:
             chosen = cls._store(exchange.registry, exchange.identity.settings)
-            exchange.taking = found, chosen, cls._asked(exchange, chosen, "begin", requests, exchange.holder)
+            exchange.taking = found, chosen, cls._asked(exchange.registry, chosen, "begin", requests, exchange.holder)
         except store.StoreDown:
             exchange.taking = found, None, None
 
@@ -75,7 +75,7 @@ class ApiLimiter(models.AbstractModel):
         try:
             if taken is None:
                 raise store.StoreDown
-            standings = cls._guarded(exchange, chosen, taken.end)
+            standings = cls._guarded(exchange.registry, chosen, taken.end)
             standings = cls._without_dead(exchange, chosen, found, standings)
         except store.StoreDown:
             return cls._without_store(exchange, found, verdict)
@@ -104,7 +104,7 @@ class ApiLimiter(models.AbstractModel):
         for counter, standing in zip(found, standings, strict=True):
             if counter.limit.sort is Sort.LEASE and not standing.admitted and cls._free_dead(chosen, counter):
                 requests = [_request(counter) for counter in found]
-                return cls._asked(exchange, chosen, "take", requests, exchange.holder)
+                return cls._asked(exchange.registry, chosen, "take", requests, exchange.holder)
         return standings
 
     @classmethod
@@ -150,11 +150,11 @@ class ApiLimiter(models.AbstractModel):
             else:
                 chosen = cls._store(exchange.registry, exchange.identity.settings)
             if requests:
-                charged = cls._asked(exchange, chosen, "take", requests, "")
+                charged = cls._asked(exchange.registry, chosen, "take", requests, "")
                 told = {request.key: standing for request, standing in zip(requests, charged, strict=True)}
                 exchange.standings = [(c, told.get(c.key, standing)) for c, standing in exchange.standings or ()]
             if slots and exchange.is_counted:
-                cls._asked(exchange, chosen, "release", slots, exchange.holder)
+                cls._asked(exchange.registry, chosen, "release", slots, exchange.holder)
         except store.StoreDown:
             _logger.warning("request %s: what it has cost could not be charged", exchange.request_id)
 
@@ -189,7 +189,7 @@ class ApiLimiter(models.AbstractModel):
         if not found:
             return []
         looks = [_request(counter, cost=0) for counter in found]
-        standings = cls._store(registry, identity.settings).take(looks)
+        standings = cls._asked(registry, cls._store(registry, identity.settings), "take", looks)
         return list(zip(found, standings, strict=True))
 
     # ------------------------------------------------------------------- store
@@ -205,19 +205,19 @@ class ApiLimiter(models.AbstractModel):
         return redis_store(url, settings.get("database.uuid") or registry.db_name)
 
     @classmethod
-    def _asked(cls, exchange, chosen, method, *arguments):
+    def _asked(cls, registry, chosen, method, *arguments):
         """Ask the store. One that did not answer is left alone for a moment, in which no call waits for it."""
-        slot = _slot(exchange, chosen)
+        slot = _slot(registry, chosen)
         if cls._down_until and time.monotonic() < cls._down_until.get(slot, 0.0):
             raise store.StoreDown("a moment ago")
-        return cls._guarded(exchange, chosen, getattr(chosen, method), *arguments)
+        return cls._guarded(registry, chosen, getattr(chosen, method), *arguments)
 
     @classmethod
-    def _guarded(cls, exchange, chosen, ask, *arguments):
+    def _guarded(cls, registry, chosen, ask, *arguments):
         try:
             return ask(*arguments)
         except store.StoreDown as error:
-            cls._down_until[_slot(exchange, chosen)] = time.monotonic() + AFTER_FAILURE
+            cls._down_until[_slot(registry, chosen)] = time.monotonic() + AFTER_FAILURE
             _logger.error("the store of limits and lockouts does not answer: %s", error)
             raise
 
@@ -226,8 +226,8 @@ class ApiLimiter(models.AbstractModel):
         return cls._local.setdefault((os.getpid(), registry.db_name), LocalStore(config["workers"] or 1))
 
 
-def _slot(exchange, chosen):
-    return (os.getpid(), exchange.registry.db_name, type(chosen).__name__)
+def _slot(registry, chosen):
+    return (os.getpid(), registry.db_name, type(chosen).__name__)
 
 
 def _budgets(identity):

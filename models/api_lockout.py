@@ -8,7 +8,6 @@ import logging
 import os
 from datetime import datetime, timedelta, timezone
 from secrets import token_hex
-from types import SimpleNamespace
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
@@ -171,7 +170,7 @@ class ApiLockout(models.Model):
             self._enter(
                 registry, self.env.cr.execute, "unlock", subject, uid=self.env.uid, login=self.env.user.sudo().login
             )
-        self.sudo().write({"unlocked_at": fields.Datetime.now(), "unlocked_by": self.env.uid})
+        self.sudo().filtered("is_locked").write({"unlocked_at": fields.Datetime.now(), "unlocked_by": self.env.uid})
 
     # ------------------------------------------------------------------ screens
 
@@ -339,8 +338,7 @@ class Attempt:
     def _asked(self, store, method, *arguments):
         if isinstance(store, LocalStore):
             return getattr(store, method)(*arguments)
-        exchange = SimpleNamespace(registry=self.registry)
-        return self.registry["api.limiter"]._asked(exchange, store, method, *arguments)
+        return self.registry["api.limiter"]._asked(self.registry, store, method, *arguments)
 
     def _store(self):
         return self.registry["api.limiter"]._store(self.registry, self.settings)

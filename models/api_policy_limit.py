@@ -1,5 +1,7 @@
 """Limits: how much a policy lets a program do in a time, as an administrator writes it down."""
 
+from math import isfinite
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
@@ -111,7 +113,8 @@ class ApiPolicyLimit(models.Model):
                 )
 
     def _document(self):
-        return [self._origin.id or 0, int(self.amount), self.unit, self.period, self.per, self.is_exact]
+        amount = int(self.amount) if isfinite(self.amount) else 0  # which the constraint refuses
+        return [self._origin.id or 0, amount, self.unit, self.period, self.per, self.is_exact]
 
 
 class ApiPolicy(models.Model):

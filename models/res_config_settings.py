@@ -119,10 +119,11 @@ class ResConfigSettings(models.TransientModel):
 
     @api.constrains("api_guard_store_url")
     def _check_api_guard_store_url(self):
-        """A store that does not answer would refuse calls from the next one on: it is asked here first."""
+        """A store that does not answer would refuse calls from the next one on: a new one is asked here first."""
+        known = self.env["ir.config_parameter"].sudo().get_param("api_guard.store_url")
         for settings in self:
             url = (settings.api_guard_store_url or "").strip()
-            if not url or url == "postgresql":
+            if not url or url in ("postgresql", known):
                 continue
             if not url.startswith(SCHEMES):
                 raise ValidationError(
