@@ -36,3 +36,5 @@ from .core import test_steered
 from .core import test_totp
 from .core import test_verdict
 from . import test_stores
+from .core import test_limit
+from .core import test_lockout
