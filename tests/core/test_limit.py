@@ -47,7 +47,8 @@ class TestCounters(BaseCase):
 
     def test_a_changed_limit_is_another_counter(self):
         one = of()
-        changes = {"number": 3, "amount": 101, "unit": Unit.BYTES, "period": Period.HOUR, "per": Per.USER, "moving": True}
+        changes = {"number": 3, "amount": 101, "unit": Unit.BYTES, "period": Period.HOUR, "per": Per.USER}
+        changes["moving"] = True
         others = [of(replace(CALLS, **{name: value})) for name, value in changes.items()] + [of(SLOTS)]
         self.assertEqual(len({counter.key for counter in (one, *others)}), 1 + len(others))
         self.assertEqual(one.key, of(policy="Renamed").key)
