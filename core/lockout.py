@@ -60,7 +60,7 @@ class Rule:
     forget: float = 24 * HOUR
     window: float | None = None
     paced_after: int = 10
-    pace: float = 2.0
+    pace: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)

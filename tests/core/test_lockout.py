@@ -56,7 +56,7 @@ class TestState(BaseCase):
             self.assertEqual(after(99, rule).wait(rule, 0.0), 0.0)
 
     def test_a_network_is_paced_and_then_full(self):
-        for failures, wait in ((9, 0), (10, 2), (49, 2), (50, HOUR), (60, HOUR)):
+        for failures, wait in ((9, 0), (10, 4), (49, 4), (50, HOUR), (60, HOUR)):
             with self.subTest(failures):
                 self.assertEqual(after(failures, NETWORK).wait(NETWORK, 0.0), wait)
         full = State()
