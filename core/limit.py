@@ -28,6 +28,7 @@ class Unit(str, Enum):
 
     @property
     def is_known_before(self) -> bool:
+        """Can it be taken before the call runs?"""
         return self is Unit.CALLS
 
 
@@ -46,6 +47,7 @@ class Period(str, Enum):
 
     @property
     def seconds(self) -> int:
+        """How long is it?"""
         return {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "month": 30 * 86_400}[self.value]
 
 
@@ -97,6 +99,7 @@ class Limit:
 
     @property
     def sort(self) -> Sort:
+        """How does it count?"""
         return Sort.MOVING if self.moving else Sort.SLIDING
 
     @property
@@ -110,6 +113,7 @@ class Limit:
 
     @property
     def seconds(self) -> int:
+        """How long is its window?"""
         return self.period.seconds
 
 
@@ -125,10 +129,12 @@ class Concurrency:
 
     @property
     def sort(self) -> Sort:
+        """How does it count?"""
         return Sort.LEASE
 
     @property
     def name(self) -> str:
+        """What its caller knows it by."""
         return CONCURRENCY
 
 
@@ -173,6 +179,7 @@ class Counter:
 
     @property
     def taken(self) -> int:
+        """What is taken of it before the call runs."""
         return self.cost or 0
 
 

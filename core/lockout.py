@@ -75,6 +75,7 @@ class State:
     moments: tuple[float, ...] = ()  # of the failures in a window
 
     def to_text(self) -> str:
+        """What a store keeps of it."""
         return json.dumps(
             [self.failures, self.level, self.locked_until, self.last, self.known_until, self.moments],
             separators=(",", ":"),
@@ -105,6 +106,7 @@ class State:
         return min(max(0.0, self.locked_until - now), rule.longest) if self.failures >= rule.threshold else 0.0
 
     def is_known(self, now: float) -> bool:
+        """Was it right lately, so that it is not counted beforehand?"""
         return self.known_until > now
 
     def failed(self, rule: Rule, now: float) -> State:
