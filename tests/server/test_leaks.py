@@ -250,7 +250,8 @@ def test_reports_are_counted_by_network_across_workers(world, one, report):
     assert len(answering(one, since)) == 2
     assert sorted(answer.status for answer in answers) == [202] * MAX_AN_HOUR + [429] * 10
     refused = next(answer for answer in answers if answer.status == 429)
-    assert refused.sentence == "Too many reports. Try again later."
+    seconds = int(refused.headers["Retry-After"])
+    assert refused.sentence == f"Too many reports. Try again in {seconds} seconds."
     assert 0 < int(refused.headers["Retry-After"]) <= 3601
     entry = world.entry(refused)
     assert (entry["outcome"], entry["reason"], entry["status"]) == ("refused", "report.too_many", 429)
