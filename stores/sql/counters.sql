@@ -35,9 +35,6 @@ CREATE UNLOGGED TABLE IF NOT EXISTS api_guard_lockout (
     expires_at double precision NOT NULL
 );
 
-CREATE INDEX IF NOT EXISTS api_guard_counter_expires_idx ON api_guard_counter (expires_at);
-CREATE INDEX IF NOT EXISTS api_guard_lockout_expires_idx ON api_guard_lockout (expires_at);
-
 CREATE OR REPLACE FUNCTION api_guard_now() RETURNS double precision LANGUAGE sql AS
 $$ SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision $$;
 
@@ -142,7 +139,7 @@ BEGIN
 
     -- each call takes away more than it can bring, so that the tables stay as small as what still counts
     IF random() < 0.02 THEN
-        PERFORM api_guard_sweep(500);
+        PERFORM api_guard_sweep(40);
     END IF;
 END $$;
 
@@ -183,7 +180,6 @@ BEGIN
     counter.taken := COALESCE(counter.taken, 0);
     counter.oldest := COALESCE(counter.oldest, 0);
     counter.head := COALESCE(counter.head, 0);
-    -- put off by a window at once, so that most calls leave the index alone
     IF is_new OR counter.expires_at < now + seconds * 1.01 OR counter.expires_at > now + seconds * 3 THEN
         counter.expires_at := now + seconds * 2.02;
     END IF;
@@ -203,32 +199,41 @@ BEGIN
         INSERT INTO api_guard_lease AS l (id, holder, ends_at) VALUES (of_id, slot, now + seconds)
             ON CONFLICT (id, holder) DO UPDATE SET ends_at = EXCLUDED.ends_at;
     END IF;
-    IF is_new THEN
-        INSERT INTO api_guard_counter VALUES (counter.*) ON CONFLICT (id) DO NOTHING;
-    ELSE
+    IF NOT is_new THEN
         UPDATE api_guard_counter c
            SET taken = counter.taken, oldest = counter.oldest, head = counter.head, buckets = counter.buckets,
                expires_at = counter.expires_at
          WHERE c.id = of_id;
     END IF;
+    IF is_new OR NOT FOUND THEN  -- it had expired, and was swept away a moment ago
+        INSERT INTO api_guard_counter VALUES (counter.*) ON CONFLICT (id) DO NOTHING;
+    END IF;
 END $$;
 
--- Remove at most so many counters, and of other things, that count no longer
-CREATE OR REPLACE FUNCTION api_guard_sweep(most integer) RETURNS bigint LANGUAGE plpgsql AS $$
+-- Look at some pages of the tables, drawn at random, and remove what counts no longer.
+--
+-- No index leads to what has expired: it would have to be kept with each call, and its end, where all is deleted,
+-- is slow to walk until the next vacuum.
+CREATE OR REPLACE FUNCTION api_guard_sweep(pages integer) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     gone uuid[];
     ended bigint;
+    share real;
 BEGIN
+    share := LEAST(100, 100.0 * pages * 8192 / GREATEST(pg_relation_size('api_guard_counter'), 8192));
     WITH old AS (
-        SELECT c.id FROM api_guard_counter c WHERE c.expires_at < api_guard_now()
-         ORDER BY c.expires_at LIMIT most FOR UPDATE SKIP LOCKED
-    ), removed AS (DELETE FROM api_guard_counter c USING old WHERE c.id = old.id RETURNING c.id)
+        SELECT c.id FROM api_guard_counter c TABLESAMPLE SYSTEM (share) WHERE c.expires_at < api_guard_now()
+    ), removed AS (
+        DELETE FROM api_guard_counter c USING old WHERE c.id = old.id AND c.expires_at < api_guard_now() RETURNING c.id
+    )
     SELECT array_agg(id) INTO gone FROM removed;
-    DELETE FROM api_guard_moment m WHERE m.id = ANY(gone);
-    DELETE FROM api_guard_lease l WHERE l.id = ANY(gone);
-    DELETE FROM api_guard_lockout l WHERE l.id IN (
-        SELECT o.id FROM api_guard_lockout o WHERE o.expires_at < api_guard_now()
-         ORDER BY o.expires_at LIMIT most FOR UPDATE SKIP LOCKED
+    IF gone IS NOT NULL THEN
+        DELETE FROM api_guard_moment m WHERE m.id = ANY(gone);
+        DELETE FROM api_guard_lease l WHERE l.id = ANY(gone);
+    END IF;
+    share := LEAST(100, 100.0 * pages * 8192 / GREATEST(pg_relation_size('api_guard_lockout'), 8192));
+    DELETE FROM api_guard_lockout l WHERE l.expires_at < api_guard_now() AND l.id IN (
+        SELECT o.id FROM api_guard_lockout o TABLESAMPLE SYSTEM (share) WHERE o.expires_at < api_guard_now()
     );
     GET DIAGNOSTICS ended = ROW_COUNT;
     RETURN COALESCE(cardinality(gone), 0) + ended;
