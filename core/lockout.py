@@ -148,6 +148,11 @@ class State:
         return tuple(at for at in self.moments if now - window < at <= now + 1)
 
 
+def _is_trusted(subject: Subject, state: State, rules: Mapping[Kind, Rule], now: float) -> bool:
+    # close to its threshold it is counted beforehand like any other
+    return subject.kind is Kind.PAIR and state.is_known(now) and state.failures + 2 < rules[subject.kind].threshold
+
+
 def attempt(
     states: Mapping[Subject, State], rules: Mapping[Kind, Rule], now: float
 ) -> tuple[float, dict[Subject, State]]:
@@ -156,7 +161,7 @@ def attempt(
     A pair that is known is not counted beforehand: a program whose many connections all bring
     the right password at once is no attack. Nor does it wait for what others of its network did.
     """
-    known = [subject for subject, state in states.items() if subject.kind is Kind.PAIR and state.is_known(now)]
+    known = [subject for subject, state in states.items() if _is_trusted(subject, state, rules, now)]
     asked = {subject: states[subject] for subject in known} if known else states
     wait = max((state.wait(rules[subject.kind], now) for subject, state in asked.items()), default=0.0)
     if wait or known:

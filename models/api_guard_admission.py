@@ -112,7 +112,7 @@ class ApiGuard(models.AbstractModel):
         """Whose key is `secret`? Where only the slow hash can tell, wrong ones are counted for the key's prefix."""
 
         def derive(settings, verify):
-            attempt = cls._attempt(exchange, settings, (lockout.Kind.KEY, secret[:8]), (lockout.Kind.NETWORK, ""))
+            attempt = cls._attempt(exchange, settings, (lockout.Kind.KEY, secret[:8]))
             if attempt.deny is not None:
                 return attempt.deny
             if is_right := verify():
@@ -158,6 +158,7 @@ class ApiGuard(models.AbstractModel):
             identity = _with_refusal(identity, Reason.PASSWORD_REFUSED)
         verdict = cls._admit(exchange, identity, secret, target)
         if isinstance(verdict, Deny):
+            exchange.is_settled = True  # a stranger must not use up what is another's
             if verdict.reason is Reason.TOO_MANY_FAILURES:  # hangs on login and address: nothing to hide by being slow
                 cls._require(exchange, verdict)
             master.burn_password(secret)
@@ -168,7 +169,7 @@ class ApiGuard(models.AbstractModel):
         try:
             check_password()
         except (AccessDenied, TypeError, ValueError):  # the latter from passlib, for what no password can be
-            exchange.verdict = Deny(reason_of_form(secret))
+            exchange.verdict, exchange.is_settled = Deny(reason_of_form(secret)), True
             attempt.fail(exchange, exchange.verdict.reason)
             cls._require(exchange, exchange.verdict)
         finally:
@@ -206,6 +207,9 @@ class ApiGuard(models.AbstractModel):
             if not exchange.is_refused:
                 cls._note_web_login(env, exchange, nobody, Deny(Reason.UNKNOWN_CREDENTIAL))
             attempt.fail(exchange)
+            if subjects[0][0] is lockout.Kind.DEVICE:  # it does not wait for its network, and counts for it
+                network = cls._attempt(exchange, nobody.settings, (lockout.Kind.NETWORK, ""), registry=env.registry)
+                network.keep()
             raise
         attempt.succeed()
 
@@ -215,7 +219,7 @@ class ApiGuard(models.AbstractModel):
         is_code = isinstance(user, int)
         login = env["res.users"].browse(user).sudo().login if is_code else user
         if device := env["res.users"]._known_device(login):
-            return [(lockout.Kind.DEVICE, device)]
+            return [(lockout.Kind.DEVICE, f"{device} code" if is_code else device)]
         kind = lockout.Kind.TOTP if is_code else lockout.Kind.PAIR
         return [(kind, user), (lockout.Kind.NETWORK, "")]
 

@@ -20,7 +20,7 @@ from odoo.tools import config
 
 from ..core.alert import Signal
 from ..core.decide import decide_limits, decide_without_store
-from ..core.limit import Counter, Per, Sort, StoreDown, Unit, counters
+from ..core.limit import Counter, Per, Sort, StoreDown, Unit, counters, exhausted
 from ..core.verdict import Allow, Deny
 from ..seams.beside import beside, held
 from ..stores import postgres, store
@@ -32,6 +32,7 @@ _logger = logging.getLogger(__name__)
 
 OPTION = "api_guard_store"  #: in odoo.conf; goes before the setting, and keeps a password out of the database
 AFTER_FAILURE = 1.0  # seconds in which a store that failed is not asked again, so that no call waits for it
+ABOUT_ITSELF = "/api_guard/v1/me"
 _MARGIN = 15  # seconds a slot outlasts the longest that a call may take
 
 
@@ -69,7 +70,8 @@ class ApiLimiter(models.AbstractModel):
     def _end(cls, exchange, verdict):
         """The verdict on an allowed call, its limits considered."""
         if exchange.taking is None:
-            return decide_limits(exchange.standings, verdict) if exchange.standings else verdict
+            is_judged = exchange.standings and exchange.path != ABOUT_ITSELF
+            return decide_limits(exchange.standings, verdict) if is_judged else verdict
         (found, chosen, taken), exchange.taking = exchange.taking, None
         exchange.standings = []
         try:
@@ -90,6 +92,8 @@ class ApiLimiter(models.AbstractModel):
     @classmethod
     def _conclude(cls, exchange, found, standings, verdict):
         exchange.standings = list(zip(found, standings, strict=True))
+        if exchange.path == ABOUT_ITSELF and exhausted(exchange.standings):
+            return verdict  # a key may ask what is left when nothing is
         verdict = decide_limits(exchange.standings, verdict)
         deny = verdict if isinstance(verdict, Deny) else verdict.observed
         if deny is not None and deny.wait is not None:
@@ -102,7 +106,8 @@ class ApiLimiter(models.AbstractModel):
     def _without_dead(cls, exchange, chosen, found, standings):
         """The same; where no slot was free, those of processes that are gone are freed, and the call taken anew."""
         for counter, standing in zip(found, standings, strict=True):
-            if counter.limit.sort is Sort.LEASE and not standing.admitted and cls._free_dead(chosen, counter):
+            is_full = counter.enforced and counter.limit.sort is Sort.LEASE and not standing.admitted
+            if is_full and cls._free_dead(chosen, counter):
                 requests = [_request(counter) for counter in found]
                 return cls._asked(exchange.registry, chosen, "take", requests, exchange.holder)
         return standings
@@ -145,18 +150,25 @@ class ApiLimiter(models.AbstractModel):
         if not requests and not (slots and exchange.is_counted):
             return
         try:
-            if exchange.is_local:
-                chosen = cls._local_store(exchange.registry)
-            else:
-                chosen = cls._store(exchange.registry, exchange.identity.settings)
+            chosen = cls._store_of(exchange)
+        except store.StoreDown:
+            return
+        # whatever became of the charge, and also in the moment for which a store is left alone
+        try:
+            if slots and exchange.is_counted:
+                cls._guarded(exchange.registry, chosen, chosen.release, slots, exchange.holder)
             if requests:
                 charged = cls._asked(exchange.registry, chosen, "take", requests, "")
                 told = {request.key: standing for request, standing in zip(requests, charged, strict=True)}
                 exchange.standings = [(c, told.get(c.key, standing)) for c, standing in exchange.standings or ()]
-            if slots and exchange.is_counted:
-                cls._asked(exchange.registry, chosen, "release", slots, exchange.holder)
         except store.StoreDown:
             _logger.warning("request %s: what it has cost could not be charged", exchange.request_id)
+
+    @classmethod
+    def _store_of(cls, exchange):
+        if exchange.is_local:
+            return cls._local_store(exchange.registry)
+        return cls._store(exchange.registry, exchange.identity.settings)
 
     @classmethod
     def _charges(cls, exchange):
@@ -280,7 +292,8 @@ def _lease():
 def _host():
     """This machine, as the processes on it see it: not those in another container."""
     try:
-        return f"{socket.gethostname()}/{os.readlink('/proc/self/ns/pid')}"
+        with open("/proc/sys/kernel/random/boot_id") as boot:
+            return f"{socket.gethostname()}/{boot.read().strip()}/{os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return socket.gethostname()
 

@@ -103,7 +103,8 @@ class ApiLockout(models.Model):
     @classmethod
     def _subject(cls, kind, peer, name=""):
         network = network_of(peer)
-        return Subject(kind, str(network) if network else _UNKNOWN, str(name)[:_MAX_LOGIN].strip().casefold())
+        text = str(name)[:_MAX_LOGIN].encode("utf-8", "replace").decode().replace("\0", "")
+        return Subject(kind, str(network) if network else _UNKNOWN, text.strip().casefold())
 
     @classmethod
     def _tell_failure(cls, exchange, reason, peer):
@@ -286,9 +287,15 @@ class Attempt:
                 lambda states, now: {s: state.failed(self.rules[s.kind], now) for s, state in states.items()}
             )
         for subject, state in self.states.items():
-            wait = state.wait(self.rules[subject.kind], self.now)
-            if wait:
+            rule = self.rules[subject.kind]
+            wait = state.wait(rule, self.now)
+            if wait and state.failures >= rule.threshold:  # and not for the pace of a network alone
                 self.registry["api.lockout"]._note(self.registry, subject, state, wait, exchange, self.peer)
+
+    def keep(self):
+        """It was wrong, and somebody else has told of it: what was counted stays."""
+        if self.subjects and not self.counted and self.deny is None:
+            self._change(lambda states, now: {s: state.failed(self.rules[s.kind], now) for s, state in states.items()})
 
     def succeed(self):
         """Its secret was right: that clears the pair and the like, and what was counted of the network."""
@@ -328,7 +335,7 @@ class Attempt:
             changed = change(known, now)
             self.now, self.states = now, {**known, **changed}
             swaps = [
-                Swap(subject.key, texts.get(subject.key), _written(state), state.ends(self.rules[subject.kind]))
+                Swap(subject.key, texts.get(subject.key), _written(state), state.ends(self.rules[subject.kind]), now)
                 for subject, state in changed.items()
             ]
             if not swaps or self._asked(store, "swap", swaps):

@@ -250,11 +250,14 @@ def rows_of(result):
     if isinstance(result, Response):
         return 0
     if isinstance(result, dict):
-        records = next((result[name] for name in ("records", "groups") if name in result), None)
+        records = next((result[name] for name in ("records", "groups", "datas") if name in result), None)
         return _rows(records) if isinstance(records, (list, tuple)) else 1
     if isinstance(result, (list, tuple)):
         return _rows(result)
     return len(result) if isinstance(result, models.BaseModel) else int(result is not None)
+
+
+_UNFOLDED = frozenset({"__records", "__groups", "__domain"})
 
 
 def _rows(rows):
@@ -265,7 +268,15 @@ def _rows(rows):
     if not isinstance(first, dict):
         return len(rows)
     listed = [name for name in first if _lists(name)]  # all rows have the same aggregates, but not all are unfolded
-    return sum(_rows_in(row, listed) if _holds_more(row, listed) else 1 for row in rows)
+    number = sum(_rows_in(row, listed) if _holds_more(row, listed) else 1 for row in rows)
+    nested = [name for name, value in first.items() if type(value) is list and name not in _UNFOLDED | set(listed)]
+    return number + sum(_nested(row, nested) for row in rows) if nested else number
+
+
+def _nested(row, names):
+    """The records that a specification shows within a record: rows, where others have ids."""
+    held = (row.get(name) for name in names) if isinstance(row, dict) else ()
+    return sum(_rows(rows) for rows in held if rows and type(rows) is list and isinstance(rows[0], dict))
 
 
 def _holds_more(row, listed):

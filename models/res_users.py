@@ -68,6 +68,9 @@ class ResUsers(models.Model):
 
     # rests on odoo/addons/base/models/res_users.py, _login: every way of logging in leads through it
     def _login(self, credential, user_agent_env):
+        # a number would be taken for the id of somebody who brings a code
+        if not isinstance(credential.get("login", ""), str):
+            raise AccessDenied()
         try:
             told = super()._login(credential, user_agent_env)
         except AccessDenied:
@@ -83,7 +86,7 @@ class ResUsers(models.Model):
     def _burn_for_nobody(self, credential):
         """A login that nobody has is refused as slowly as a wrong password, except where neither is looked at."""
         exchange = of_cursor(self.env.cr)
-        if not request or exchange is None or exchange.door in RPC_DOORS:
+        if not request or exchange is None or exchange.door in RPC_DOORS or not credential.get("login"):
             return
         waits = isinstance(exchange.verdict, Deny) and exchange.verdict.reason is Reason.TOO_MANY_FAILURES
         if not waits and not self.sudo().search_count(self._get_login_domain(credential["login"]), limit=1):
@@ -145,7 +148,7 @@ class ResUsers(models.Model):
             return
         body = f"{self.id}.{int(time.time())}.{token_hex(8)}"
         request.future_response.set_cookie(
-            DEVICE_COOKIE, f"{body}.{self._device_proof(body)}", max_age=DEVICE_DAYS * 86_400, httponly=True,
+            DEVICE_COOKIE, f"{body}.{self._device_proof(self.id, body)}", max_age=DEVICE_DAYS * 86_400, httponly=True,
             samesite="Lax", secure=request.httprequest.scheme == "https",
         )  # fmt: skip
 
@@ -155,14 +158,17 @@ class ResUsers(models.Model):
         uid, moment, mark, proof = (((request and request.cookies.get(DEVICE_COOKIE)) or "").split(".") + [""] * 4)[:4]
         if not (uid.isdigit() and moment.isdigit() and len(uid) < 10 and len(moment) < 12):
             return None
-        if not consteq(self._device_proof(f"{uid}.{moment}.{mark}"), proof):
+        if not consteq(self._device_proof(int(uid), f"{uid}.{moment}.{mark}"), proof):
             return None
         if not 0 <= time.time() - int(moment) < DEVICE_DAYS * 86_400:
             return None
         return mark if self.browse(int(uid)).sudo().exists().login == login else None
 
-    def _device_proof(self, body):
-        return hmac(self.env(su=True), "api_guard.device", body)
+    def _device_proof(self, uid, body):
+        """Bound to the password: whoever knew a former one has no browser that is known."""
+        self.env.cr.execute("SELECT password FROM res_users WHERE id = %s", [uid])
+        password = (self.env.cr.fetchone() or [None])[0]
+        return hmac(self.env(su=True), "api_guard.device", f"{body} {password}")
 
     # rests on odoo/addons/base/models/res_users.py, _check_credentials: change_password and identity checks ask it
     def _check_credentials(self, credential, env):

@@ -63,22 +63,22 @@ class Beside:
 
     def execute(self, query, params=None, timeout=None):
         """Run one statement. `timeout`: the seconds to wait for it at most, or TimedOut is raised."""
-        self.send(query, params)
+        self.send(query, params, timeout)
         self.settle(timeout)
 
-    def send(self, query, params=None):
-        """Start one statement; `settle` ends it."""
+    def send(self, query, params=None, timeout=None):
+        """Start one statement; `settle` ends it. `timeout`: of what has to be waited for before that."""
         if isinstance(query, SQL):
             # Odoo builds its question for changes anew each time, but always the same
             query, params = query.code if query.params else Planned(query.code), query.params
         _count_query()
         self._sent = query, params or None
         try:
-            self._start(*self._sent)
+            self._start(*self._sent, timeout)
         except psycopg2.OperationalError:
             if not _is_lost(self._connection):
                 raise
-            self._start_anew()
+            self._start_anew(timeout)
 
     def settle(self, timeout=None):
         """Wait for the statement that was sent, if there is one."""
@@ -96,37 +96,37 @@ class Beside:
             _wait(self._connection, timeout)
         except errors.InvalidSqlStatementName:
             Beside._prepares = False
-            self._start(*self._sent)
+            self._start(*self._sent, timeout)
             _wait(self._connection, timeout)
         except psycopg2.OperationalError:
             if not _is_lost(self._connection):
                 raise
-            self._start_anew()
+            self._start_anew(timeout)
             _wait(self._connection, timeout)
 
-    def _start_anew(self):
+    def _start_anew(self, timeout=None):
         """A connection that died while it was idle is replaced: its statement never arrived."""
         self._connection.close()
         self._connection = _connect(self._database)
         self._cursor = self._connection.cursor()
-        self._start(*self._sent)
+        self._start(*self._sent, timeout)
 
-    def _start(self, query, params):
+    def _start(self, query, params, timeout=None):
         if Beside._prepares and isinstance(query, Planned):
             try:
-                query = self._prepared(query, len(params or ()))
+                query = self._prepared(query, len(params or ()), timeout)
             except errors.DuplicatePreparedStatement:
                 Beside._prepares = False
         self._cursor.execute(query, params)
 
-    def _prepared(self, query, count):
+    def _prepared(self, query, count, timeout=None):
         """The statement that executes `query`, which has `count` parameters, by the name that this connection knows."""
         prepared = self._connection.prepared
         if query not in prepared:
             name = f"api_guard_{len(prepared)}"
             numbered = query % tuple(f"${n}" for n in range(1, count + 1)) if count else query
             self._cursor.execute(f"PREPARE {name} AS {numbered}")
-            _wait(self._connection)
+            _wait(self._connection, timeout)
             prepared[query] = f"EXECUTE {name}" + (f" ({', '.join(['%s'] * count)})" if count else "")
         return prepared[query]
 

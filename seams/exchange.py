@@ -244,6 +244,7 @@ class Exchange:
         """Odoo repeats a call that met a concurrent one: what the last attempt ended with is forgotten."""
         self.running = self.interrupted = False
         self.error = self.place = None
+        self.written = 0
         self.nested = {}
 
     @contextlib.contextmanager

@@ -17,13 +17,11 @@ from ..seams.beside import Planned
 from .store import TIMEOUT, Request, Store, StoreDown, Taken, digest
 
 _TAKE = Planned("SELECT * FROM api_guard_take(%s, %s, %s, %s, %s, %s, %s, %s)")
-_LOAD = Planned(
-    "SELECT asked.id::text, state, api_guard_now() AS now"
-    " FROM unnest(%s::uuid[]) asked (id) LEFT JOIN api_guard_lockout l ON l.id = asked.id"
-)
+# Functions all of them: a table that is locked is met when they run, where they have a time to wait, and not before
+_LOAD = Planned("SELECT id::text, state, api_guard_now() AS now FROM api_guard_load(%s)")
 _SWAP = Planned("SELECT api_guard_swap(%s, %s, %s, %s) AS done")
-_RELEASE = Planned("DELETE FROM api_guard_lease WHERE id = ANY(%s::uuid[]) AND holder = %s")
-_HOLDERS = Planned("SELECT holder FROM api_guard_lease WHERE id = %s::uuid AND ends_at > api_guard_now()")
+_RELEASE = Planned("SELECT api_guard_release(%s, %s)")
+_HOLDERS = Planned("SELECT api_guard_holders(%s) AS holder")
 _INCREMENT = """
     INSERT INTO api_guard_counter AS c (id, taken, expires_at) VALUES (%s, %s, api_guard_now() + %s)
         ON CONFLICT (id) DO UPDATE
@@ -55,6 +53,9 @@ def drop_functions(cr):
                                                boolean[], text);
         DROP FUNCTION IF EXISTS api_guard_swap(uuid[], text[], text[], double precision[]);
         DROP FUNCTION IF EXISTS api_guard_sweep(integer);
+        DROP FUNCTION IF EXISTS api_guard_load(uuid[]);
+        DROP FUNCTION IF EXISTS api_guard_release(uuid[], text);
+        DROP FUNCTION IF EXISTS api_guard_holders(uuid);
         DROP FUNCTION IF EXISTS api_guard_now();
     """)
 
@@ -94,14 +95,14 @@ class PostgresStore(Store, Storage, MovingWindowSupport, SlidingWindowCounterSup
             if cr is None:
                 return Taken(self.take(requests, holder))
             try:
-                cr.send(_TAKE, parameters)
+                cr.send(_TAKE, parameters, TIMEOUT)
             except BaseException:
                 cr.close()
                 raise
         return _OnItsWay(cr, order)
 
     def release(self, keys, holder):
-        self._ask(_RELEASE, _array(map(digest, keys)), holder, reads=False)
+        self._ask(_RELEASE, _array(map(digest, keys)), holder)
 
     def holders(self, key):
         return [row["holder"] for row in self._ask(_HOLDERS, str(digest(key)))]

@@ -8,6 +8,7 @@ keeps them together.
 import contextlib
 import os
 import threading
+import time
 from functools import lru_cache
 from math import ceil
 
@@ -82,9 +83,8 @@ class RedisStore(RedisStorage, Store):
     def swap(self, swaps):
         flat = []
         with self._told_down():
-            seconds, micro = self.storage.time()
             for swap in swaps:
-                kept = max(1, ceil(swap.expires - seconds - micro / 1e6))
+                kept = max(1, ceil(swap.expires - (swap.now or time.time())))
                 flat += [int(swap.known is not None), swap.known or "", int(swap.state is not None), swap.state or ""]
                 flat.append(kept)
             return bool(self._swap(keys=[self._name("s", swap.key) for swap in swaps], args=flat))

@@ -34,6 +34,7 @@ class Swap:
     known: str | None
     state: str | None
     expires: float
+    now: float = 0.0  # the store's time when it was read
 
 
 def digest(key: str) -> UUID:

@@ -134,7 +134,7 @@ def _peers(count, share=100_000, seconds=60):
         lots.append((time.monotonic() - started) / share * 1e6)
         rows = int(psql(DATABASE, "SELECT count(*) FROM api_guard_counter"))
         most = max(most, rows)
-        if (first // share) % 10 == 9:
+        if (first // share) % 5 == 4:
             size = psql(DATABASE, "SELECT pg_size_pretty(pg_total_relation_size('api_guard_counter'))")
             say(f"  {first + share:>12,} peers: {lots[-1]:.0f} µs a call, {rows:,} rows, {size},"
                 f" {time.monotonic() - began:.0f} s")

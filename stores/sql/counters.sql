@@ -241,7 +241,7 @@ END $$;
 
 -- Put `states` in place of those that were read, all of them or none; NULL removes one. FALSE: somebody came first.
 CREATE OR REPLACE FUNCTION api_guard_swap(ids uuid[], known text[], states text[], expiries double precision[])
-RETURNS boolean LANGUAGE plpgsql AS $$
+RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
 DECLARE
     found_state text;
 BEGIN
@@ -265,4 +265,25 @@ BEGIN
         END IF;
     END LOOP;
     RETURN TRUE;
+END $$;
+
+-- The states of `ids`, a row for each
+CREATE OR REPLACE FUNCTION api_guard_load(ids uuid[]) RETURNS TABLE (id uuid, state text) LANGUAGE plpgsql
+SET lock_timeout = '200ms' AS $$
+BEGIN
+    RETURN QUERY SELECT asked.id, l.state FROM unnest(ids) asked (id) LEFT JOIN api_guard_lockout l ON l.id = asked.id;
+END $$;
+
+-- Give slots back
+CREATE OR REPLACE FUNCTION api_guard_release(ids uuid[], slot text) RETURNS void LANGUAGE plpgsql
+SET lock_timeout = '200ms' AS $$
+BEGIN
+    DELETE FROM api_guard_lease l WHERE l.id = ANY(ids) AND l.holder = slot;
+END $$;
+
+-- Who holds the slots of a counter
+CREATE OR REPLACE FUNCTION api_guard_holders(of_id uuid) RETURNS SETOF text LANGUAGE plpgsql
+SET lock_timeout = '200ms' AS $$
+BEGIN
+    RETURN QUERY SELECT l.holder FROM api_guard_lease l WHERE l.id = of_id AND l.ends_at > api_guard_now();
 END $$;

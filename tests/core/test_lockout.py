@@ -97,5 +97,7 @@ class TestAttempt(BaseCase):
         known = State(known_until=10.0)
         self.assertEqual(attempt({PAIR: known, NET: after(50, NETWORK)}, RULES, 5.0), (0.0, {}))
         self.assertEqual(attempt({PAIR: after(5, state=known), NET: State()}, RULES, 5.0), (55.0, {}))
+        near = {PAIR: after(3, state=known), NET: State()}
+        self.assertEqual(set(attempt(near, RULES, 5.0)[1]), {PAIR, NET})
         wait, states = attempt({PAIR: known, NET: State()}, RULES, 11.0)
         self.assertEqual((wait, set(states)), (0.0, {PAIR, NET}))

@@ -241,6 +241,39 @@ def test_refused_calls_cost_nothing_unless_the_policy_says_so(store, world, call
         assert left in count(caller).headers["RateLimit"]
 
 
+def test_a_stranger_uses_up_nothing_of_anybody(world, one, call):
+    policy = world.policy(limits=["3 calls hour user", "3 calls hour policy"], counts_refused=True)
+    world.rows("UPDATE res_users SET api_policy_id = %s WHERE id = %s", policy, world.uid)
+    try:
+        for _number in range(4):
+            assert count(Caller(one.url, world.name, "wrong", world.uid), xmlrpc_2).refusal
+        assert "r=2" in count(call(world.key())).headers["RateLimit"]
+    finally:
+        world.rows("UPDATE res_users SET api_policy_id = NULL WHERE id = %s", world.uid)
+
+
+def test_records_within_records_are_counted_as_they_are_read(world, call):
+    caller = call(world.key(limits=["30 rows hour key"]))
+    name = f"Tag {time.time_ns()}"
+    partners = [[0, 0, {"name": f"Tagged {number}"}] for number in range(20)]
+    [tag] = json2(call(world.key(uid=world.admin_uid)), "res.partner.category", "create",
+                  vals_list=[{"name": name, "partner_ids": partners}]).value
+    nested = {"partner_ids": {"fields": {"name": {}}}}
+    for _number in range(2):
+        assert json2(caller, "res.partner.category", "web_read", ids=[tag], specification=nested).refusal is None
+    assert count(caller).status == 429
+
+
+def test_a_key_may_ask_what_is_left_when_nothing_is(world, call):
+    caller = call(world.key(limits=["1 calls hour key"]))
+    assert [count(caller).status for _number in range(2)] == [200, 429]
+    headers = {"Authorization": f"bearer {caller.secret}", "X-Odoo-Database": caller.db}
+    for _number in range(2):
+        answer = send(caller.url, "/api_guard/v1/me", headers=headers)
+        assert (answer.status, json.loads(answer.body)["limits"][0]["remaining"]) == (200, 0)
+    assert count(caller).status == 429
+
+
 def test_a_program_that_does_not_wait_waits_longer_where_refused_calls_count(store, world, call):
     caller = call(world.key(limits=["2 calls second key exact"], counts_refused=True))
     end, answers = time.monotonic() + 2.5, []

@@ -346,6 +346,28 @@ def test_a_program_s_key_works_while_its_owner_s_login_is_attacked(world, one, a
     assert answer.refusal is None
 
 
+def test_a_browser_is_made_known_to_its_own_user_alone_and_until_the_password_changes(world, one, at):
+    groups = world.rows("SELECT gid FROM res_groups_users_rel WHERE uid = %s", world.uid)
+    values = {"name": "Two", "login": str(world.admin_uid), "password": "Two's own 22",
+              "group_ids": [(6, 0, [row["gid"] for row in groups])]}
+    [two] = world.web.call("res.users", "create", [values])
+    doors = Doors(world, one)
+    for login in (world.admin_uid, [world.admin_uid], True, None):  # not the text that the user bears as login
+        answer = doors.web_session(login, "Two's own 22", at())
+        assert "api_guard_device" not in str(answer.headers)
+        assert answer.refusal
+    answer = doors.web_session(str(world.admin_uid), "Two's own 22", at())
+    cookie = next(c for c in answer.headers.get_all("Set-Cookie") if c.startswith("api_guard_device="))
+    assert cookie.startswith(f"api_guard_device={two}.")
+    known = {**at(), "Cookie": cookie.partition(";")[0]}
+    for _number in range(FAILURES):
+        doors.web_session(str(world.admin_uid), "wrong", at())
+    assert doors.web_session(str(world.admin_uid), "Two's own 22", known).value["uid"] == two
+    world.web.call("res.users", "write", [two], {"password": "Two's new 33"})
+    assert wait_of(doors.web_session(str(world.admin_uid), "Two's new 33", known)) is not None
+    world.web.call("res.users", "write", [two], {"active": False})
+
+
 # ---------------------------------------------------------------------- unlocking
 
 
@@ -492,6 +514,17 @@ def test_without_the_store_each_process_counts_and_people_get_in(world, one, at,
     finally:
         world.setting("store_url", former or "")
         time.sleep(1.1)
+
+
+def test_a_locked_table_of_the_store_holds_no_login_up(world, one, at):
+    doors, blocker = Doors(world, one), world.connection()
+    with blocker.cursor() as cursor:
+        cursor.execute("LOCK TABLE api_guard_lockout IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        assert doors.xmlrpc_authenticate(USER, USER_PASSWORD, at()).value == world.uid
+        assert time.monotonic() - began < 3  # 200 ms, and the hash
+    blocker.close()
+    time.sleep(1.1)
 
 
 # ---------------------------------------------------------------------- a flood
