@@ -7,6 +7,7 @@ addresses and CIDR, nothing of requests.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -30,6 +31,19 @@ def parse_network(text: str) -> Network:
         mapped = int(network.network_address) & 0xFFFFFFFF
         return ip_network((mapped, network.prefixlen - 96))
     return network
+
+
+def readable_networks(text: str | None) -> list[Network]:
+    """The networks of a setting, separated by commas or spaces. What cannot be read is left out: it vouches for nobody.
+
+    >>> readable_networks("10.0.0.0/8, office")
+    [IPv4Network('10.0.0.0/8')]
+    """
+    found = []
+    for part in (text or "").replace(",", " ").split():
+        with suppress(ValueError):
+            found.append(parse_network(part))
+    return found
 
 
 def parse_address(text: str | None) -> Address | None:
@@ -67,12 +81,17 @@ def peer_of(remote: str | None, forwarded: str | None, trusted: Sequence[Network
     """
     hops = [hop for hop in (forwarded or "").split(",") if hop.strip()]
     peer = parse_address(remote)
-    while peer is not None and hops and _contains(trusted, peer):
+    while peer is not None and hops and contains(trusted, peer):
         peer = parse_address(hops.pop())
     return peer
 
 
-def _contains(networks: Iterable[Network], address: Address) -> bool:
+def contains(networks: Iterable[Network], address: Address) -> bool:
+    """Is `address` in one of them?
+
+    >>> contains([parse_network("10.0.0.0/8")], ip_address("10.1.2.3"))
+    True
+    """
     return any(address.version == network.version and address in network for network in networks)
 
 
@@ -93,6 +112,6 @@ class NetworkRules:
         >>> rules.admit(ip_address("10.1.1.1")), rules.admit(ip_address("10.6.6.6"))
         (True, False)
         """
-        if _contains(self.denied, peer):
+        if contains(self.denied, peer):
             return False
-        return not self.allowed or _contains(self.allowed, peer)
+        return not self.allowed or contains(self.allowed, peer)

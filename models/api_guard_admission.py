@@ -13,7 +13,7 @@ from odoo.modules.registry import Registry
 
 from ..core import lockout
 from ..core.call import Door, Kind, Target
-from ..core.network import parse_network
+from ..core.network import readable_networks
 from ..core.operation import OWN
 from ..core.secret import split_code
 from ..core.verdict import Deny, Reason
@@ -140,7 +140,7 @@ class ApiGuard(models.AbstractModel):
     def _attempt(cls, exchange, settings, *subjects, registry=None):
         """Begin an attempt of `subjects`, as (kind, name), from where the exchange comes. None inside the server."""
         registry = registry or exchange.registry
-        peer = exchange.locate(parse_trusted(settings.get("api_guard.trusted_proxies")))
+        peer = exchange.locate(readable_networks(settings.get("api_guard.trusted_proxies")))
         lockouts = registry["api.lockout"]
         found = [lockouts._subject(kind, peer, name) for kind, name in subjects] if exchange.is_remote else []
         return lockouts._begin(registry, settings, found, peer)
@@ -208,8 +208,7 @@ class ApiGuard(models.AbstractModel):
                 cls._note_web_login(env, exchange, nobody, Deny(Reason.UNKNOWN_CREDENTIAL))
             attempt.fail(exchange)
             if subjects[0][0] is lockout.Kind.DEVICE:  # it does not wait for its network, and counts for it
-                network = cls._attempt(exchange, nobody.settings, (lockout.Kind.NETWORK, ""), registry=env.registry)
-                network.keep()
+                cls._attempt(exchange, nobody.settings, (lockout.Kind.NETWORK, ""), registry=env.registry)
             raise
         attempt.succeed()
 
@@ -287,16 +286,7 @@ class ApiGuard(models.AbstractModel):
 
     @classmethod
     def _trusted(cls, identity):
-        return parse_trusted(identity.settings.get("api_guard.trusted_proxies"))
-
-
-def parse_trusted(text):
-    """The networks of trusted proxies. What cannot be read vouches for nobody."""
-    networks = []
-    for part in (text or "").replace(",", " ").split():
-        with contextlib.suppress(ValueError):
-            networks.append(parse_network(part))
-    return networks
+        return readable_networks(identity.settings.get("api_guard.trusted_proxies"))
 
 
 def _with_refusal(identity, reason):

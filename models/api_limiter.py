@@ -70,8 +70,7 @@ class ApiLimiter(models.AbstractModel):
     def _end(cls, exchange, verdict):
         """The verdict on an allowed call, its limits considered."""
         if exchange.taking is None:
-            is_judged = exchange.standings and exchange.path != ABOUT_ITSELF
-            return decide_limits(exchange.standings, verdict) if is_judged else verdict
+            return cls._judged(exchange, verdict)
         (found, chosen, taken), exchange.taking = exchange.taking, None
         exchange.standings = []
         try:
@@ -92,15 +91,19 @@ class ApiLimiter(models.AbstractModel):
     @classmethod
     def _conclude(cls, exchange, found, standings, verdict):
         exchange.standings = list(zip(found, standings, strict=True))
-        if exchange.path == ABOUT_ITSELF and exhausted(exchange.standings):
-            return verdict  # a key may ask what is left when nothing is
-        verdict = decide_limits(exchange.standings, verdict)
-        deny = verdict if isinstance(verdict, Deny) else verdict.observed
-        if deny is not None and deny.wait is not None:
-            full = max((s for s in exchange.standings if not s[1].admitted), key=lambda s: (s[0].enforced, s[1].wait))
-            exchange.place = f"{full[0].limit.name}: at most {full[0].limit.amount}"
-        exchange.is_counted = isinstance(verdict, Allow)
-        return verdict
+        exchange.is_counted = isinstance(decide_limits(exchange.standings, verdict), Allow)
+        judged = cls._judged(exchange, verdict)
+        if judged != verdict:
+            counter, _standing = exhausted(exchange.standings)
+            exchange.place = f"{counter.limit.name}: at most {counter.limit.amount}"
+        return judged
+
+    @classmethod
+    def _judged(cls, exchange, verdict):
+        """The verdict by the counters as they stand. A key may ask what is left when nothing is."""
+        if not exchange.standings or exchange.path == ABOUT_ITSELF:
+            return verdict
+        return decide_limits(exchange.standings, verdict)
 
     @classmethod
     def _without_dead(cls, exchange, chosen, found, standings):

@@ -5,7 +5,6 @@ people see and lift is a row here for each lock: written when one begins, never 
 """
 
 import logging
-import os
 from datetime import datetime, timedelta, timezone
 from secrets import token_hex
 
@@ -13,14 +12,14 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
 from ..core.lockout import HOUR, Kind, Rule, State, Subject, attempt
-from ..core.network import parse_network
+from ..core.network import contains, readable_networks
 from ..core.verdict import Deny, Reason
 from ..seams.beside import beside
 from ..stores.local import LocalStore
 from ..stores.store import StoreDown, Swap
 from .api_limiter import network_of
 
-#: one line for each secret that was refused, in words that stay: fail2ban reads it (docs/fail2ban.md). Nothing in
+#: one line for each secret that was refused, in words that stay: fail2ban reads it (docs/lockouts.md). Nothing in
 #: it is the caller's own text, and the address comes first.
 _failures = logging.getLogger("odoo.addons.api_guard.authentication")
 
@@ -46,17 +45,6 @@ def _number(text, default):
     except (TypeError, ValueError):
         return default
     return number if number >= 0 else default
-
-
-def trusted(settings):
-    """The networks from which nobody is locked out. What cannot be read trusts nobody."""
-    networks = []
-    for part in (settings.get("api_guard.lockout_trusted") or "").replace(",", " ").split():
-        try:
-            networks.append(parse_network(part))
-        except ValueError:
-            continue
-    return networks
 
 
 class ApiLockout(models.Model):
@@ -249,13 +237,12 @@ class Attempt:
     `deny`: it has to wait, and its secret is not to be looked at.
     """
 
-    _fallback = {}  # database → LocalStore, while the shared one does not answer
-
     def __init__(self, registry, settings, subjects, peer):
         self.registry, self.settings, self.peer = registry, settings, peer
         self.rules = rules(settings)
         # where nobody is locked out, nothing is counted
-        free = peer is not None and any(peer.version == net.version and peer in net for net in trusted(settings))
+        trusted = readable_networks(settings.get("api_guard.lockout_trusted"))
+        free = peer is not None and contains(trusted, peer)
         self.subjects = [] if free else [subject for subject in subjects if self.rules[subject.kind].threshold]
         self.counted = False  # beforehand, and to be given back
         self.deny = None
@@ -292,11 +279,6 @@ class Attempt:
             if wait and state.failures >= rule.threshold:  # and not for the pace of a network alone
                 self.registry["api.lockout"]._note(self.registry, subject, state, wait, exchange, self.peer)
 
-    def keep(self):
-        """It was wrong, and somebody else has told of it: what was counted stays."""
-        if self.subjects and not self.counted and self.deny is None:
-            self._change(lambda states, now: {s: state.failed(self.rules[s.kind], now) for s, state in states.items()})
-
     def succeed(self):
         """Its secret was right: that clears the pair and the like, and what was counted of the network."""
         if self._cleared(self.states, self.now):  # most have nothing to write
@@ -324,8 +306,7 @@ class Attempt:
             return self._change_in(self._store(), change)
         except StoreDown:
             # nobody may be kept out because a counter is: each process counts alone until the store is back
-            local = self._fallback.setdefault((os.getpid(), self.registry.db_name), LocalStore())
-            return self._change_in(local, change)
+            return self._change_in(self.registry["api.limiter"]._local_store(self.registry), change)
 
     def _change_in(self, store, change):
         names = {subject.key: subject for subject in self.subjects}
