@@ -13,4 +13,4 @@ def uninstall_hook(env):
     postgres.drop(env.cr)
     env["api.identity"]._drop_functions()
     env["api.credential"]._drop_triggers()
-    env["api.audit.entry"]._drop_triggers()
+    env["api.audit.entry"]._drop_table()

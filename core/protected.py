@@ -102,6 +102,7 @@ PROTECTED: tuple[Protected, ...] = (
 GUARD_MODELS = frozenset(
     {
         "api.alert",
+        "api.audit.partition",
         "api.credential",
         "api.door",
         "api.key.bulk",

@@ -24,6 +24,7 @@ from . import api_second_factor
 from . import api_credential_second_factor
 from . import api_credential_limits
 from . import api_reason
+from . import api_audit_partition
 from . import api_audit_entry
 from . import api_alert
 from . import api_leak

@@ -75,7 +75,7 @@ class ApiRecorder(models.AbstractModel):
                 cls._send(exchange)
                 plain_commit()
             else:
-                cls._append(exchange, cr.execute, committed=True, status=status)
+                cls._append(exchange, cr.execute, committed=True, effect=True, status=status)
                 exchange.entered = True
                 try:
                     plain_commit()
@@ -105,7 +105,8 @@ class ApiRecorder(models.AbstractModel):
                     cls._identify_stray(exchange)
                 with beside(exchange.registry) as cr:
                     # a flood of refusals, in which nothing has happened, must not become a flood of disk syncs
-                    cls._append(exchange, cr.execute, False, status, sync=exchange.entered or not exchange.is_refused)
+                    sync = exchange.entered or not exchange.is_refused
+                    cls._append(exchange, cr.execute, committed=False, status=status, sync=sync)
                 exchange.entered, exchange.interrupted = True, False
             cls._touch(exchange)
         except Exception:
@@ -171,8 +172,12 @@ class ApiRecorder(models.AbstractModel):
         exchange.locate(exchange.registry["api.guard"]._trusted(exchange.identity))
 
     @classmethod
-    def _append(cls, exchange, execute, committed, status=200, sync=True):
-        exchange.registry["api.audit.entry"]._append(execute, cls._entry(exchange, committed, status), sync)
+    def _append(cls, exchange, execute, committed, effect=False, status=200, sync=True):
+        """`effect`: it is committed together with what the call may have changed."""
+        kind = "write" if effect else "read"
+        entry = cls._entry(exchange, committed, status)
+        entry["kind"] = kind if exchange.outcome == "allowed" else exchange.outcome
+        exchange.registry["api.audit.entry"]._append(execute, entry, sync)
 
     @classmethod
     def _entry(cls, exchange, committed, status):
@@ -210,7 +215,11 @@ class ApiRecorder(models.AbstractModel):
             "record_count": exchange.record_count,
             "row_count": exchange.rows,
             "byte_count": exchange.bytes,
+            "read_ids": None,
+            "read_fields": None,
             "arguments": exchange.arguments,
+            "results": None,
+            "digests": None,
             "verdict": "none" if verdict is None else "deny" if deny else "allow",
             "reason": deny and deny.reason.value,
             "refusing_policy": deny and deny.policy,

@@ -206,8 +206,8 @@ class TestCredential(TransactionCase):
 class TestAppendOnly(TransactionCase):
     def _entry(self):
         self.env.cr.execute(
-            "INSERT INTO api_audit_entry (occurred_at, request_id, door, verdict, outcome)"
-            " VALUES (now(), 'abc', 'json2', 'allow', 'allowed') RETURNING id"
+            "INSERT INTO api_audit_entry (kind, occurred_at, request_id, door, verdict, outcome)"
+            " VALUES ('read', now(), 'abc', 'json2', 'allow', 'allowed') RETURNING id"
         )
         return self.env["api.audit.entry"].browse(self.env.cr.fetchone()[0])
 

@@ -35,6 +35,7 @@ RIGHTS = {
     "api.door": ("r---", "r---", "r---"),
     "api.credential": ("r---", "r---", "rw--"),
     "api.audit.entry": ("r---", "r---", "r---"),
+    "api.audit.partition": ("----", "r---", "r---"),
     "api.alert": ("----", "r---", "r---"),
     "api.leak": ("----", "r---", "r---"),
     "api.leak.report": ("----", "r---", "r---"),
@@ -106,7 +107,8 @@ class TestScreens(TransactionCase):
 
     def _enter(self, **values):
         """An entry, written as the guard does: without the ORM."""
-        row = {"occurred_at": "2026-01-01", "door": "json2", "verdict": "allow", "outcome": "allowed", **values}
+        row = {"kind": "read", "occurred_at": "2026-01-01", "door": "json2", "verdict": "allow", "outcome": "allowed"}
+        row |= values
         self.env.cr.execute(
             SQL(
                 "INSERT INTO api_audit_entry (%s) VALUES (%s)",
