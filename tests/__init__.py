@@ -14,6 +14,8 @@ from . import test_second_factor
 from . import test_tours
 from . import test_vault
 from .core import test_alert
+from .core import test_canonical
+from .core import test_checkpoint
 from .core import test_data
 from .core import test_decide
 from .core import test_explain
@@ -22,6 +24,7 @@ from .core import test_lifetime
 from .core import test_markup
 from .core import test_mask
 from .core import test_network
+from .core import test_merkle
 from .core import test_operation
 from .core import test_policy
 from .core import test_properties
