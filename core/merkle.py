@@ -74,6 +74,20 @@ def edge(size: int) -> list[tuple[int, int]]:
     return [(level, count // TILE) for level, count in filled if count % TILE]
 
 
+def tiles_above(numbers: Iterable[int], size: int) -> list[tuple[int, int]]:
+    """The tiles, as (level, number), that show these tiles of level 0 to be in the tree over `size` leaves.
+
+    >>> tiles_above([1], 70_000)
+    [(0, 1), (0, 273), (1, 0), (1, 1), (2, 0)]
+    """
+    found, level = set(edge(size)), 0
+    climbing = set(numbers)
+    while climbing and size >> HEIGHT * level:
+        found |= {(level, number) for number in climbing if number * TILE < size >> HEIGHT * level}
+        climbing, level = {number // TILE for number in climbing}, level + 1
+    return sorted(found)
+
+
 def append(size: int, tile: Tile, hashes: Iterable[bytes]) -> dict[tuple[int, int], bytes]:
     """The tiles that change when these leaf hashes follow the first `size`, as {(level, number): bytes}.
 

@@ -13,6 +13,7 @@ from . import test_screens
 from . import test_second_factor
 from . import test_tours
 from . import test_vault
+from . import test_verify_log
 from .core import test_alert
 from .core import test_canonical
 from .core import test_checkpoint
