@@ -13,4 +13,6 @@ def uninstall_hook(env):
     postgres.drop(env.cr)
     env["api.identity"]._drop_functions()
     env["api.credential"]._drop_triggers()
+    env["api.audit.seal"]._drop_tables()
+    env["api.audit.rollup"]._drop_table()
     env["api.audit.entry"]._drop_table()

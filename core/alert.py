@@ -47,4 +47,6 @@ class Signal(str, Enum):
     KEY_PASTED = "key.pasted", Severity.HIGH  # a key stands where colleagues can read it
     STORE_DOWN = "limit.store_down", Severity.HIGH  # limits are not counted as they should be
     CODES_LOCKED = "second_factor.locked", Severity.HIGH  # wrong codes came with a good key: somebody has it
+    LOG_BROKEN = "log.broken", Severity.CRITICAL  # the audit log is not what was sealed
+    LOG_UNSIGNED = "log.unsigned", Severity.HIGH  # what is sealed cannot be signed: its key is not there
     KEY_RETIRED_USED = "key.retired_used", Severity.HIGH  # somebody kept a key that its successor has replaced

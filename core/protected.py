@@ -102,7 +102,10 @@ PROTECTED: tuple[Protected, ...] = (
 GUARD_MODELS = frozenset(
     {
         "api.alert",
+        "api.audit.checkpoint",
+        "api.audit.key",
         "api.audit.partition",
+        "api.audit.rollup",
         "api.credential",
         "api.door",
         "api.key.bulk",

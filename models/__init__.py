@@ -26,6 +26,10 @@ from . import api_credential_limits
 from . import api_reason
 from . import api_audit_partition
 from . import api_audit_entry
+from . import api_audit_key
+from . import api_audit_checkpoint
+from . import api_audit_seal
+from . import api_audit_rollup
 from . import api_alert
 from . import api_leak
 from . import api_leak_report

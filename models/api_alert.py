@@ -128,6 +128,22 @@ class ApiAlert(models.Model):
                     "and its clock or secret was wrong. If not, somebody has the key: revoke it."
                 ),
             ),
+            Signal.LOG_BROKEN: (
+                self.env._("Audit log changed"),
+                self.env._(
+                    "A verification found that the audit log is not what was sealed: somebody with access to the "
+                    "database changed, removed or inserted something. Open Verifications, which names the first entry, "
+                    "and compare with an archive or a backup from before."
+                ),
+            ),
+            Signal.LOG_UNSIGNED: (
+                self.env._("Audit log not signed"),
+                self.env._(
+                    "Entries are sealed, and nobody vouches for the seal: the key that signs it cannot be opened. The "
+                    "self-check in Settings → API Guard says why. Once the vault's key is back, everything is signed. "
+                    "If it is lost for good, start a new signing key in Settings."
+                ),
+            ),
             Signal.KEY_RETIRED_USED: (
                 self.env._("Retired key used"),
                 self.env._(

@@ -18,6 +18,7 @@ from odoo.tools import SQL, file_open
 from ..core.call import Door
 from ..core.redact import blank
 from ..core.verdict import Reason
+from ..seams import nudge
 from ..seams.beside import Planned
 
 KINDS = ("read", "write", "refused", "failed")  # what retention tells apart
@@ -213,6 +214,7 @@ class ApiAuditEntry(models.Model):
         secrets = values["secrets"]
         cls.pool["api.audit.partition"]._provide(values["kind"], values["occurred_at"])
         execute(_INSERT if sync else _INSERT_UNSYNCED, [_clean(name, values[name], secrets) for name in _NAMES])
+        nudge.note(cls.pool)
 
     @classmethod
     def _append_event(cls, execute, model, method, **values):

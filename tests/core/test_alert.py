@@ -7,6 +7,8 @@ from ...core.alert import Severity, Signal
 # fmt: off
 CATALOGUE = {
     "key.leaked":       ("critical", True),
+    "log.broken":       ("critical", True),
+    "log.unsigned":     ("high",     True),
     "second_factor.locked": ("high", True),
     "limit.store_down": ("high",     True),
     "key.pasted":       ("high",     True),
