@@ -82,7 +82,7 @@ def dropped_line(ranges: Iterable[tuple[int, int]], *, rule: str, kind: str, unt
 
 
 def end_line(entries: int) -> bytes:
-    """The last line: of how many entries. Without it, a file whose end was cut off may look whole.
+    """The last line: of how many entries. A complete file without it was cut off.
 
     >>> end_line(3).decode().strip()
     '{"entries":3,"type":"end"}'

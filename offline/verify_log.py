@@ -573,7 +573,9 @@ class Survey:
             raise Unusable(f"{path}: without a checkpoint, so nothing vouches for it")
         if not chain.complete:
             self.report.note(f"{path} does not claim to be complete: that entries are not in it is no fault of it.")
-        if ended is None:
+        if ended is None and chain.complete:
+            self.report.fault("cut", f"{path} does not say where it ends: its end was cut off.")
+        elif ended is None:
             self.report.note(f"{path} does not say where it ends.")
         elif type(ended.get("entries")) is not int:
             raise Unusable(f"{path}: its end says nothing")
@@ -676,6 +678,7 @@ class Walk:
         self.report, self.survey, self.paths = report, survey, paths
         self.dropped, self.spine = Dropped(), Spine(report, survey)
         self.missing, self.before, self.next = None, None, 0
+        self.loose = Counter()  # by file: entries that stand in no leaf
 
     def run(self):
         self.spine.check_upper()
@@ -742,6 +745,7 @@ class Walk:
                 yield item
             else:
                 self._out_of_order(path, at, item, last)
+        counted += self.loose[path]
         self.report.counts["entries"] += counted
         if ended not in (None, counted):
             self.report.fault("count", f"{path} says that it holds {ended} entries, and holds {counted}.")
@@ -767,7 +771,7 @@ class Walk:
     def _entry(self, path, at, thing):
         entry = thing.get("entry")
         if thing.get("leaf") is None:
-            who = describe(entry)
+            who, self.loose[path] = describe(entry), self.loose[path] + 1
             self.report.fault("inserted", f"An entry{words(who)} stands in no leaf: it was inserted.", entry=who)
             return None
         (index,) = place_in(path, at, thing, "leaf")

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from hypothesis import given
+from hypothesis import strategies as st
 from odoo.tests.common import BaseCase
 
 from ..core import logfile, merkle
@@ -110,9 +111,19 @@ def is_stream(line):
     return line.startswith((b'{"type":"entry"', b'{"type":"tile","level":0'))
 
 
+def json_of(line):
+    try:
+        return json.loads(line)
+    except ValueError:
+        return line
+
+
 def stream_place(line):
     found = json.loads(line)
     return (found["number"] * 256, 0) if found["type"] == "tile" else (found["leaf"] or 0, 1)
+
+
+WHOLE = Log((0, 100, 301)).lines()  # header, two keys, three checkpoints, tile, 301 entries with their tiles, end
 
 
 class Verified(BaseCase):
@@ -332,6 +343,7 @@ class TestChanged(Verified):
             with self.subTest(index):
                 lines = Log().lines()
                 lines[-1:] = [logfile.entry_line(index, forged)]
+                lines.append(logfile.end_line(1001))
                 lines.sort(key=lambda line: stream_place(line) if is_stream(line) else (-1, 0))
                 told = self.assertFound(self.check_lines(lines), "inserted", leaf=at)
                 self.assertEqual(told["faults"][0]["entry"]["id"], 1)
@@ -604,6 +616,24 @@ class TestHostile(Verified):
         self.assertEqual(code, 1)
         self.assertNotRegex(out, "[\x1b\u202e]")
         self.assertLess(max(map(len, out.split("\n"))), 400)
+
+    @examples
+    @given(st.integers(4, 310), st.integers(0), st.binary(min_size=1, max_size=1))
+    def test_one_wrong_byte_is_found(self, at, place, byte):
+        damaged = list(WHOLE)
+        line = damaged[at]
+        place %= len(line)
+        damaged[at] = line[:place] + byte + line[place + 1 :]
+        code, _told = self.check_lines(damaged)
+        self.assertEqual(code == 0, byte == line[place : place + 1] or json_of(line) == json_of(damaged[at]))
+
+    def test_each_line_that_is_taken_out_is_found(self):
+        for at in range(len(WHOLE)):
+            # the key was given, and what a tile says follows from its entries where all are there
+            if not WHOLE[at].startswith((b'{"public"', b'{"type":"tile"')):
+                with self.subTest(WHOLE[at][:60]):
+                    found = self.check_lines(WHOLE[:at] + WHOLE[at + 1 :])
+                    self.assertNotEqual(found[0], 0)
 
     @examples
     @given(values)
