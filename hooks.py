@@ -16,3 +16,4 @@ def uninstall_hook(env):
     env["api.audit.seal"]._drop_tables()
     env["api.audit.rollup"]._drop_table()
     env["api.audit.entry"]._drop_table()
+    env["api.digest"]._drop_table()

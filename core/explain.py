@@ -44,7 +44,7 @@ def restrictions(policies: Sequence[Policy]) -> list[Restriction]:
 SECTIONS = (
     "unreadable", "password", "allow", "deny", "doors", "age", "idle", "rotation", "window", "read_only", "scope",
     "second_factor",
-    "companies", "shape", "on_active", "limits", "concurrency", "detail",
+    "companies", "shape", "on_active", "limits", "concurrency", "detail", "hiding", "searchable",
 )  # fmt: skip
 
 
@@ -72,6 +72,8 @@ def _sections(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
         "limits": [f"{limit.amount} {limit.name}" for limit in policy.budget.limits] or None,
         "concurrency": None if policy.budget.concurrency is None else [str(policy.budget.concurrency[1])],
         "detail": None if policy.detail is None else [policy.detail.value],
+        "hiding": _hiding(policy) or None,
+        "searchable": [] if policy.searchable else None,
     }
     for section, values in lists.items():
         if values is not None:
@@ -90,6 +92,13 @@ def _rotation(rotation: Rotation) -> list[str]:
 
 def _shape(policy: Policy) -> list[str]:
     return [f"{name} {size}" for name, size in asdict(policy.shape).items() if size is not None]
+
+
+def _hiding(policy: Policy) -> list[str]:
+    hiding = policy.hiding
+    by_option = [word for word, is_hidden in (("e-mail", hiding.email), ("phone", hiding.phone)) if is_hidden]
+    by_type = [f"type {kind}" for kind in sorted(hiding.types)]
+    return [*by_option, *sorted(hiding.names), *by_type, *(f"value {mask}" for mask in sorted(hiding.masks))]
 
 
 def _line(line: ScopeLine) -> str:

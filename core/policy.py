@@ -19,6 +19,7 @@ from typing import Any
 import pytz
 
 from .call import Door, Operation
+from .hiding import MAX_RULES, NOTHING_MORE, TYPES, Hiding, check_mask, check_name, hide_all
 from .lifetime import Rotation, Window
 from .limit import MAX_MOVING, Budget, Limit, Per, Period, StoreDown, Unit
 from .markup import OnActive
@@ -34,11 +35,12 @@ _HUNDRED_YEARS = 36_500  # days; a date that lies further off might not be one a
 
 
 class Detail(str, Enum):
-    """How much of a call's arguments its entry keeps, from least to most."""
+    """How much of a call its entry keeps, from least to most: of its arguments, and in the end of its results."""
 
     NONE = "none"
     NAMES = "names"
     VALUES = "values"
+    RESULTS = "results"
 
 
 DETAILS = tuple(Detail)
@@ -63,6 +65,8 @@ class Policy:
     window: Window | None = None
     refuses_passwords: bool = False
     detail: Detail | None = None
+    hiding: Hiding = NOTHING_MORE
+    searchable: bool = False
     read_only: bool = False
     companies: frozenset[int] | None = None
     shape: Shape = field(default_factory=Shape)
@@ -130,6 +134,8 @@ def compile_policy(document: str) -> Policy:
             window=_window(content.pop("window", None)),
             refuses_passwords=_typed(content.pop("refuse_passwords", False), bool),
             detail=_detail(content.pop("detail", None)),
+            hiding=_hiding(**content.pop("hiding", {})),
+            searchable=_typed(content.pop("searchable", False), bool),
             read_only=_typed(content.pop("read_only", False), bool),
             companies=_companies(content.pop("companies", None)),
             shape=_shape(content.pop("shape", {})),
@@ -267,6 +273,35 @@ def _window_of(days: list[int], start: int, end: int, zone: str) -> Window:
     return Window(weekdays, _within(start, 0, last), _within(end, 0, last), pytz.timezone(zone))
 
 
+def _hiding(
+    names: list[str] | None = None,
+    types: list[str] | None = None,
+    masks: list[str] | None = None,
+    email: bool = False,
+    phone: bool = False,
+) -> Hiding:
+    return Hiding(
+        names=frozenset(map(check_name, _rules(names))),
+        types=frozenset(_one_of(TYPES, kind) for kind in _rules(types)),
+        masks=frozenset(map(check_mask, _rules(masks))),
+        email=_typed(email, bool),
+        phone=_typed(phone, bool),
+    )
+
+
+def _rules(rules: list[str] | None) -> frozenset[str]:
+    found = _names(rules or [])
+    if len(found) > MAX_RULES:
+        raise ValueError(f"more than {MAX_RULES} rules")
+    return found
+
+
+def _one_of(known: tuple[str, ...], value: str) -> str:
+    if value not in known:
+        raise ValueError(f"{value!r} is not known")
+    return value
+
+
 def _detail(value: str | None) -> Detail | None:
     return None if value is None else Detail(value)
 
@@ -281,3 +316,25 @@ def least_detail(policies: tuple[Policy, ...], default: Detail = Detail.NAMES) -
     """
     stated = [policy.detail for policy in policies if policy.detail is not None]
     return min(stated, key=DETAILS.index, default=default)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What entries of a call keep of it. `searchable`: digests of its values, too."""
+
+    detail: Detail = Detail.NAMES
+    hiding: Hiding = NOTHING_MORE
+    searchable: bool = False
+
+
+def keeping(policies: tuple[Policy, ...]) -> Keeping:
+    """What may be kept of a call under all of these policies? Where one of them cannot be read, nothing.
+
+    >>> keeping((Policy("a", detail=Detail.RESULTS), Policy("b", hiding=Hiding(email=True)))).hiding.email
+    True
+    """
+    if not all(policy.readable for policy in policies):
+        return Keeping(Detail.NONE)
+    detail = least_detail(policies)
+    searchable = detail is not Detail.NONE and any(policy.searchable for policy in policies)
+    return Keeping(detail, hide_all(policy.hiding for policy in policies), searchable)

@@ -20,6 +20,7 @@ from . import api_credential_rotation
 from . import api_credential_life
 from . import api_key
 from . import api_vault
+from . import api_digest
 from . import api_second_factor
 from . import api_credential_second_factor
 from . import api_credential_limits
@@ -30,6 +31,7 @@ from . import api_audit_key
 from . import api_audit_checkpoint
 from . import api_audit_seal
 from . import api_audit_rollup
+from . import api_audit_shown
 from . import api_alert
 from . import api_leak
 from . import api_leak_report

@@ -16,7 +16,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, file_open
 
 from ..core.call import Door
-from ..core.redact import blank
+from ..core.sensitive import blank
 from ..core.verdict import Reason
 from ..seams import nudge
 from ..seams.beside import Planned
@@ -69,6 +69,9 @@ _COLUMNS = {
 }
 _LIMITS = {
     "arguments": 4096,
+    "results": 4096,
+    "read_ids": 1100,
+    "read_fields": 1100,
     "error_message": 500,
     "record_ids": 1200,
     "route": 300,
@@ -95,8 +98,16 @@ class ApiAuditEntry(models.Model):
 
     @property
     def _table_query(self):
-        """The table, with no user where the user was deleted: what the ORM cannot find it refuses to show at all."""
-        columns = SQL(", ").join(SQL.identifier("entry", name) for name in ("id", *_NAMES) if name != "user_id")
+        """The table, with no user where the user was deleted: what the ORM cannot find it refuses to show at all.
+
+        Of values, what the current user may see; of their digests nothing: they are for `_search_exact_value`.
+        """
+        shown = self._shown_columns()
+        columns = SQL(", ").join(
+            SQL("%s AS %s", shown.get(name, SQL.identifier("entry", name)), SQL.identifier(name))
+            for name in ("id", *_NAMES)
+            if name not in ("user_id", "digests")
+        )
         return SQL(
             "SELECT %s, owner.id AS user_id FROM api_audit_entry entry"
             " LEFT JOIN res_users owner ON owner.id = entry.user_id",
@@ -143,7 +154,12 @@ class ApiAuditEntry(models.Model):
     record_count = fields.Integer("Records named", readonly=True)
     row_count = fields.Integer("Rows returned", readonly=True)
     byte_count = fields.Integer("Bytes returned", readonly=True)
-    arguments = fields.Text(readonly=True)
+    read_ids = fields.Char(
+        "Records read", readonly=True, depends_context=("uid",), help="Their IDs; an ellipsis stands for more."
+    )
+    read_fields = fields.Char("Fields read", readonly=True, help="An ellipsis stands for more.")
+    arguments = fields.Text(readonly=True, depends_context=("uid",))
+    results = fields.Text(readonly=True, depends_context=("uid",))
     verdict = fields.Selection([("allow", "Allow"), ("deny", "Deny"), ("none", "Not judged")], readonly=True)
     reason = fields.Selection(selection="_selection_reason", readonly=True)
     refusing_policy = fields.Char("Refused by", readonly=True)
@@ -153,7 +169,7 @@ class ApiAuditEntry(models.Model):
     duration_ms = fields.Float("Duration (ms)", readonly=True, aggregator="avg", digits=(16, 1))
     sql_count = fields.Integer("SQL queries", readonly=True)
     error_class = fields.Char("Error", readonly=True)
-    error_message = fields.Char(readonly=True)
+    error_message = fields.Char(readonly=True, depends_context=("uid",))
     remedy = fields.Text("What to do", compute="_compute_remedy")
     finding = fields.Char("What was refused", compute="_compute_remedy")
 

@@ -288,7 +288,9 @@ class ApiCredential(models.Model):
             "on_active": self.env._("Active HTML in plain texts"),
             "limits": self.env._("Limits"),
             "concurrency": self.env._("Calls at the same time"),
-            "detail": self.env._("Arguments kept in the log"),
+            "detail": self.env._("Kept in the log"),
+            "hiding": self.env._("Left out of the log"),
+            "searchable": self.env._("Values can be searched for in the log"),
         }
 
     @api.model

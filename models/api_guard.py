@@ -31,9 +31,8 @@ from ..core.call import Call, Target
 from ..core.decide import decide, decide_active, decide_answer
 from ..core.markup import is_active
 from ..core.operation import UNASKED
-from ..core.policy import Detail, Policy, least_detail
+from ..core.policy import Policy
 from ..core.recovery import read_recovery
-from ..core.redact import redact
 from ..core.totp import is_code
 from ..core.verdict import Allow, Deny, Reason
 from ..exceptions import Refused
@@ -42,6 +41,7 @@ from ..seams.exchange import of_cursor, working_for
 from ..seams.read_only import read_only
 from .api_recorder import bounded_ids, rows_of
 from .commands import contents_of, contents_of_defaults, defaults_of, named
+from .keeping import keep_arguments
 from .target import ids_of, named_arguments, positional_ids, renders, target_of
 
 _OWN_WORDS = frozenset({Reason.UNKNOWN_FIELD, Reason.ACTIVE_HTML})  # what they met, the caller itself has said
@@ -149,10 +149,7 @@ class ApiGuard(models.AbstractModel):
     @classmethod
     def _note_arguments(cls, exchange, target, arguments, record_ids):
         """What the entry tells of them, before the method changes any."""
-        detail = least_detail(exchange.identity.policies)
-        if target.method == "load" and detail is Detail.VALUES:
-            detail = Detail.NAMES  # its columns stand apart from their names: no secret could be told
-        exchange.arguments = redact(arguments, detail, exchange.secrets) if arguments else None
+        keep_arguments(exchange, target, arguments)
         exchange.record_ids, exchange.record_count = bounded_ids(record_ids)
         exchange.given = ids_of(record_ids)
         exchange.defaults = defaults_of((arguments or {}).get("context"))

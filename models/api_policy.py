@@ -9,6 +9,7 @@ from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError, ValidationError
 
+from ..core.hiding import MAX_RULES, TYPES, check_mask, check_name
 from ..core.network import parse_network
 from ..core.policy import DOCUMENT_VERSION, compile_policy, fingerprint, write_document
 from .api_scope_line import DATA_FIELDS
@@ -116,9 +117,32 @@ class ApiPolicy(models.Model):
         help="Programs have to use an API key; a password is not accepted by XML-RPC and JSON-RPC.",
     )
     argument_detail = fields.Selection(
-        [("none", "Nothing"), ("names", "Names only"), ("values", "Values, without secrets")],
-        string="Arguments in the log",
-        help="How much of a call's arguments the audit log keeps. Empty: names, unless another policy says less.",
+        [
+            ("none", "Nothing"),
+            ("names", "Names only"),
+            ("values", "Values, without secrets"),
+            ("results", "Values and results, without secrets"),
+        ],
+        string="Kept in the log",
+        help="How much of a call's arguments and results the audit log keeps. Empty: names of arguments, unless "
+        "another policy says less.",
+    )
+    hide_email = fields.Boolean("Hide e-mail addresses", help="In fields of such names, and in whatever text.")
+    hide_phone = fields.Boolean("Hide phone numbers", help="In fields of such names, and in whatever text.")
+    hidden_fields = fields.Char(
+        "Hide fields",
+        help="Names with spaces between them, in which * stands for any letters and ? for one: wage x_*_note. With a "
+        "dot, of one model only: hr.employee.*",
+    )
+    hidden_types = fields.Char("Hide types of fields", help="With spaces between them, such as: html monetary")
+    hidden_values = fields.Text(
+        "Hide values like",
+        help="One in a line. # stands for a digit and ? for a letter or digit, all else for itself: ###-##-####",
+    )
+    is_searchable = fields.Boolean(
+        "Values can be searched for",
+        help="The log keeps a digest of each value that a call gives, made with a key that stays in this server; where "
+        "results are kept, of those too. Whoever has the value finds the calls, and nobody reads it from the log.",
     )
     read_only = fields.Boolean(
         "Read only",
@@ -214,6 +238,12 @@ class ApiPolicy(models.Model):
         *WEEKDAYS,
         "refuse_passwords",
         "argument_detail",
+        "hide_email",
+        "hide_phone",
+        "hidden_fields",
+        "hidden_types",
+        "hidden_values",
+        "is_searchable",
         *(f"scope_ids.line_ids.{name}" for name in DATA_FIELDS),
         "read_only",
         "company_ids",
@@ -252,6 +282,8 @@ class ApiPolicy(models.Model):
             "window": self._window() if self.has_window else None,
             "refuse_passwords": self.refuse_passwords,
             "detail": self.argument_detail,
+            "hiding": self._hiding(),
+            "searchable": self.is_searchable,
             "read_only": self.read_only,
             "on_active": self.on_active,
             "second_factor": self._second_factor_lines(),
@@ -266,6 +298,17 @@ class ApiPolicy(models.Model):
     def _scope_lines(self):
         scopes = self.with_context(active_test=False).scope_ids
         return sorted((line._document() for line in scopes.line_ids), key=write_document) if scopes else None
+
+    def _hiding(self):
+        """What is left out of the log, as `core.hiding` reads it."""
+        rules = {
+            "names": sorted(set((self.hidden_fields or "").split())),
+            "types": sorted(set((self.hidden_types or "").split())),
+            "masks": sorted(set(filter(None, map(str.strip, (self.hidden_values or "").splitlines())))),
+            "email": self.hide_email,
+            "phone": self.hide_phone,
+        }
+        return {kind: rule for kind, rule in rules.items() if rule}
 
     def _rotation(self):
         if not self.rotation_days:
@@ -332,6 +375,43 @@ class ApiPolicy(models.Model):
         for policy in self:
             if any(not 0 <= policy[name] <= MAX_SIZE for name in SHAPE):
                 raise ValidationError(self.env._("Sizes lie between 0 (no limit) and %(size)s.", size=MAX_SIZE))
+
+    @api.constrains("hidden_fields", "hidden_types", "hidden_values")
+    def _check_hiding(self):
+        for policy in self:
+            hiding = policy._hiding()
+            if any(len(hiding.get(kind, ())) > MAX_RULES for kind in ("names", "types", "masks")):
+                raise ValidationError(self.env._("At most %(count)s of them can be hidden.", count=MAX_RULES))
+            for name in hiding.get("names", ()):
+                if not _passes(check_name, name):
+                    raise ValidationError(
+                        self.env._(
+                            "“%(name)s” stands for no name of a field. Small letters, digits, _ and . are names; * and "
+                            "? stand for some of them.",
+                            name=name,
+                        )
+                    )
+            for mask in hiding.get("masks", ()):
+                if not _passes(check_mask, mask):
+                    raise ValidationError(
+                        self.env._(
+                            "“%(mask)s” stands for no value: 4 to 40 characters are one, such as ###-##-####.",
+                            mask=mask,
+                        )
+                    )
+            if unknown := set(hiding.get("types", ())) - set(TYPES):
+                raise ValidationError(
+                    self.env._(
+                        "Not hidden by their type: %(unknown)s. These can be: %(types)s.",
+                        unknown=", ".join(sorted(unknown)),
+                        types=", ".join(TYPES),
+                    )
+                )
+
+    @api.constrains("is_searchable")
+    def _provide_digest_key(self):
+        if any(policy.is_searchable for policy in self):
+            self.env["api.digest"]._provide_key()
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
@@ -414,6 +494,14 @@ class ApiPolicy(models.Model):
             "target": "new",
             "context": {"default_policy_id": self.id},
         }
+
+
+def _passes(check, text):
+    try:
+        check(text)
+    except ValueError:
+        return False
+    return True
 
 
 class ApiPolicyNetwork(models.Model):

@@ -19,11 +19,13 @@ from odoo.tools import config
 from psycopg2.extensions import STATUS_READY
 
 from ..core.call import Credential, Kind, Operation, State
-from ..core.policy import Detail, least_detail
-from ..core.redact import without_values
+from ..core.policy import Detail
+from ..core.reading import NOTHING
+from ..core.redact import redact_text, without_values
 from ..core.verdict import Deny, Reason
 from ..exceptions import Refused
 from ..seams.beside import beside, held
+from .keeping import digests_of, keep_result, keeping_of
 
 _logger = logging.getLogger(__name__)
 
@@ -39,12 +41,14 @@ class ApiRecorder(models.AbstractModel):
 
     @classmethod
     def _note_result(cls, exchange, method, result):
-        """What did the call return? Rows, and the ids of created records."""
+        """What did the call return? Rows, the ids of created records, and what of which was read."""
         if isinstance(result, Response):
+            keep_result(exchange, method, result)
             return
         if isinstance(result, models.BaseModel):
             result = result.ids
         exchange.rows = rows_of(result)
+        keep_result(exchange, method, result)
         if method in ("create", "name_create", "copy", "web_save"):
             created = result if isinstance(result, (list, tuple)) else [result]
             ids = [item["id"] if isinstance(item, dict) and "id" in item else item for item in created]
@@ -188,6 +192,7 @@ class ApiRecorder(models.AbstractModel):
         deny = verdict if isinstance(verdict, Deny) else getattr(verdict, "observed", None)
         credential = identity.credential if identity else Credential(Kind.NONE, State.UNKNOWN)
         error = exchange.error or exchange.unrenderable
+        reading = exchange.reading if exchange.outcome == "allowed" else NOTHING  # else nothing went out
         return {
             "occurred_at": exchange.started_at.replace(tzinfo=None),
             "request_id": exchange.request_id,
@@ -215,11 +220,11 @@ class ApiRecorder(models.AbstractModel):
             "record_count": exchange.record_count,
             "row_count": exchange.rows,
             "byte_count": exchange.bytes,
-            "read_ids": None,
-            "read_fields": None,
+            "read_ids": reading.ids,
+            "read_fields": reading.fields,
             "arguments": exchange.arguments,
-            "results": None,
-            "digests": None,
+            "results": exchange.results,
+            "digests": digests_of(exchange) or None,
             "verdict": "none" if verdict is None else "deny" if deny else "allow",
             "reason": deny and deny.reason.value,
             "refusing_policy": deny and deny.policy,
@@ -342,10 +347,13 @@ def _error_message(error, exchange, deny):
     told = "; ".join(filter(None, (place, exchange.unproven)))
     if told and (exchange.is_refused or (deny and error is None)):
         return told
-    detail = least_detail(exchange.identity.policies) if exchange.identity else Detail.NAMES
-    if error is None or detail is Detail.NONE:
+    keeping = keeping_of(exchange)
+    if error is None or keeping.detail is Detail.NONE:
         return None
-    return str(error) if detail is Detail.VALUES or isinstance(error, Refused) else without_values(str(error))
+    if isinstance(error, Refused):
+        return str(error)
+    keeps_values = keeping.detail in (Detail.VALUES, Detail.RESULTS)
+    return redact_text(str(error) if keeps_values else without_values(str(error)), exchange.secrets, keeping.hiding)
 
 
 def _country(peer):

@@ -16,7 +16,7 @@ from odoo.modules.registry import Registry
 from werkzeug.exceptions import HTTPException
 
 from ..core.call import RPC_DOORS, Door
-from ..core.redact import blank
+from ..core.sensitive import blank
 from ..core.verdict import Deny, Reason
 from ..exceptions import Refused
 from .exchange import current, guarded

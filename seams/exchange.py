@@ -21,6 +21,7 @@ from odoo.modules.registry import Registry
 from ..core.call import Door, Operation
 from ..core.limit import rate_limit_fields, x_rate_limit_fields
 from ..core.network import peer_of
+from ..core.reading import NOTHING
 from ..core.verdict import Allow, Deny
 from .detain import detain
 from .patch import patch
@@ -85,6 +86,7 @@ class Exchange:
         "defaults",
         "deferred",
         "depth",
+        "digests",
         "door",
         "entered",
         "error",
@@ -96,6 +98,7 @@ class Exchange:
         "is_counted",
         "is_local",
         "is_settled",
+        "keeping",
         "named",
         "nested",
         "peer",
@@ -104,6 +107,7 @@ class Exchange:
         "queries",
         "read_only",
         "readable",
+        "reading",
         "reads_only",
         "record_count",
         "record_ids",
@@ -111,6 +115,7 @@ class Exchange:
         "registry",
         "rendered",
         "request_id",
+        "results",
         "route_target",
         "rows",
         "running",
@@ -169,7 +174,10 @@ class Exchange:
         self.read_only = False  # PostgreSQL refuses to write
         self.verdict = None
         self.route_target = None  # the route that is running without having asked for a key
-        self.arguments = None
+        self.keeping = None  # what its entry keeps, once its policies were asked
+        self.arguments = self.results = None
+        self.digests = ((), ())  # of its arguments, of its results
+        self.reading = NOTHING  # what its answer tells of
         self.secrets = ()
         self.code = self._environ.get("HTTP_X_API_OTP")  # of a second factor; over RPC also behind the key
         self.proofs = {}  # lineage of a key → why `code` proves nothing, or None; judged once, whatever is repeated
@@ -243,7 +251,9 @@ class Exchange:
     def begin_attempt(self):
         """Odoo repeats a call that met a concurrent one: what the last attempt ended with is forgotten."""
         self.running = self.interrupted = False
-        self.error = self.place = None
+        self.error = self.place = self.results = None
+        self.reading = NOTHING
+        self.digests = (self.digests[0], ())
         self.written = 0
         self.nested = {}
 

@@ -43,3 +43,8 @@ from .core import test_verdict
 from . import test_stores
 from .core import test_limit
 from .core import test_lockout
+from .core import test_sensitive
+from .core import test_hiding
+from .core import test_digest
+from .core import test_reading
+from . import test_redaction

@@ -49,6 +49,13 @@ class TestPolicyDocument(TransactionCase):
             "day": self._set(saturday=True),
             "password": self._set(refuse_passwords=True),
             "detail": self._set(argument_detail="values"),
+            "results": self._set(argument_detail="results"),
+            "e-mail": self._set(hide_email=True),
+            "phone": self._set(hide_phone=True),
+            "fields": self._set(hidden_fields="wage"),
+            "types": self._set(hidden_types="html"),
+            "values": self._set(hidden_values="####"),
+            "searchable": self._set(is_searchable=True),
         }
         for name, change in changes.items():
             with self.subTest(name):

@@ -533,7 +533,8 @@ class TestOrder(BaseCase):
         asked = {section for _reason, section in ORDER} - {"refuse_passwords"} | {"refuses_passwords"}
         # held to in the ORM, on what a method does; `on_active` by `decide_active`, which is told of the texts;
         # `budget` by `decide_limits`, which is told how its counters stand
-        no_restriction = {"name", "enforced", "readable", "detail", "mark", "companies", "on_active", "budget"}
+        no_restriction = {"name", "enforced", "readable", "mark", "companies", "on_active", "budget"}
+        no_restriction |= {"detail", "hiding", "searchable"}  # what its entries keep
         self.assertEqual({field.name for field in dataclasses.fields(Policy)}, asked | no_restriction)
 
     def test_an_answer_that_is_too_long_is_refused_or_observed(self):

@@ -26,6 +26,8 @@ FULL = a_policy(
     limits=[[4, 600, "calls", "minute", "key", True], [5, 10**9, "bytes", "month", "policy", False]],
     concurrency=[9, 4],
     second_factor=scopes(("*", "unlink"), ("account.*", "execute", "action_post")),
+    hiding={"names": ["wage", "hr.*"], "types": ["html"], "masks": ["###-##"], "email": True, "phone": True},
+    searchable=True,
 )
 TOLD = [
     ("password", ()),
@@ -45,6 +47,8 @@ TOLD = [
     ("limits", ("600 calls-minute-key", "1000000000 bytes-month-policy")),
     ("concurrency", ("4",)),
     ("detail", ("names",)),
+    ("hiding", ("e-mail", "phone", "hr.*", "wage", "type html", "value ###-##")),
+    ("searchable", ()),
 ]
 
 

@@ -7,12 +7,22 @@ import pytz
 from odoo.tests.common import BaseCase
 
 from ...core.call import Door, Operation
+from ...core.hiding import Hiding
 from ...core.lifetime import Rotation, Window
 from ...core.limit import Budget, Limit, Per, Period, StoreDown, Unit
 from ...core.markup import OnActive
 from ...core.mask import Masker
 from ...core.network import NetworkRules
-from ...core.policy import Detail, Policy, compile_policy, fingerprint, least_detail, write_document
+from ...core.policy import (
+    Detail,
+    Keeping,
+    Policy,
+    compile_policy,
+    fingerprint,
+    keeping,
+    least_detail,
+    write_document,
+)
 from ...core.scope import FieldMode, FieldRule, ScopeLine
 from ...core.shape import Shape
 from .common import a_policy
@@ -80,6 +90,14 @@ SECTIONS = [
     ),
     ("detail", None, {"detail": None}),
     ("detail", "values", {"detail": Detail.VALUES}),
+    ("detail", "results", {"detail": Detail.RESULTS}),
+    ("hiding", {}, {"hiding": Hiding()}),
+    ("hiding", {"names": ["wage", "x_*"], "email": True}, {"hiding": Hiding(frozenset({"wage", "x_*"}), email=True)}),
+    (
+        "hiding", {"types": ["html"], "masks": ["####"], "phone": True},
+        {"hiding": Hiding(types=frozenset({"html"}), masks=frozenset({"####"}), phone=True)},
+    ),
+    ("searchable", True, {"searchable": True}),
 ]
 #: What must not be taken for a policy: an error that is met here is not met in a call, and nothing
 #: that restricts is dropped because it is misspelt.
@@ -110,6 +128,10 @@ UNREADABLE = [
     ("on_active", "x"), ("on_active", True), ("companies", [0]), ("companies", "1"), ("companies", [True]),
     ("shape", []), ("shape", {"ids": 0}), ("shape", {"ids": "5"}), ("shape", {"size": 5}), ("shape", {"ids": None}),
     ("detail", ""), ("detail", "all"), ("detail", []),
+    ("hiding", None), ("hiding", []), ("hiding", {"fields": ["x"]}), ("hiding", {"names": "wage"}),
+    ("hiding", {"names": ["*"]}), ("hiding", {"names": ["(a+)+"]}), ("hiding", {"types": ["many2one"]}),
+    ("hiding", {"masks": ["##"]}), ("hiding", {"masks": [5]}), ("hiding", {"email": 1}), ("hiding", {"phone": None}),
+    ("hiding", {"names": [f"x{number}" for number in range(51)]}), ("searchable", 1), ("searchable", None),
     ("limits", {}), ("limits", [[1, 5, "calls", "minute", "key"]]),
     ("limits", [[1, 0, "calls", "minute", "key", False]]),
     ("limits", [[1, 5, "call", "minute", "key", False]]), ("limits", [[1, 5, "calls", "week", "key", False]]),
@@ -174,3 +196,21 @@ class TestPolicy(BaseCase):
                 policies = tuple(a_policy(detail=detail) for detail in details)
                 self.assertIs(least_detail(policies), expected)
         self.assertIs(least_detail((), Detail.NONE), Detail.NONE)
+
+    def test_of_several_policies_each_only_hides_more(self):
+        hides_mail, hides_wage = {"hiding": {"email": True}}, {"hiding": {"names": ["wage"]}}
+        both = Hiding(frozenset({"wage"}), email=True)
+        # fmt: off
+        cases = [
+            ([], Keeping()), ([a_policy()], Keeping()), ([a_policy(detail="results")], Keeping(Detail.RESULTS)),
+            ([a_policy(detail="results"), a_policy(detail="values")], Keeping(Detail.VALUES)),
+            ([a_policy(**hides_mail), a_policy(**hides_wage)], Keeping(hiding=both)),
+            ([a_policy("P", "monitor", **hides_mail), a_policy(**hides_wage)], Keeping(hiding=both)),
+            ([a_policy(searchable=True), a_policy()], Keeping(searchable=True)),
+            ([a_policy(searchable=True), a_policy(detail="none")], Keeping(Detail.NONE)),
+            ([a_policy(detail="values"), Policy.unreadable("Broken")], Keeping(Detail.NONE)),
+        ]
+        # fmt: on
+        for policies, expected in cases:
+            with self.subTest(expected):
+                self.assertEqual(keeping(tuple(policies)), expected)

@@ -16,7 +16,8 @@ from ...core.network import parse_address, parse_network, peer_of
 from ...core.operation import operations_of
 from ...core.policy import Detail, Policy, compile_policy, fingerprint, write_document
 from ...core.protected import GUARD_MODELS
-from ...core.redact import CUT, MAX_TOTAL, REDACTED, blank, redact
+from ...core.redact import CUT, MAX_TOTAL, redact
+from ...core.sensitive import REDACTED, blank
 from ...core.verdict import Allow, Deny
 from .common import DAY, NOW, a_call, a_policy, examples
 
@@ -56,6 +57,17 @@ sections = {
     "companies": st.lists(st.integers(1, 3), unique=True),
     "shape": st.dictionaries(st.sampled_from(["ids", "limit", "leaves", "depth"]), st.integers(1, 3)),
     "detail": st.sampled_from([detail.value for detail in Detail]),
+    "hiding": st.fixed_dictionaries(
+        {},
+        optional={
+            "names": st.lists(st.sampled_from(["wage", "x_*", "hr.employee.*"]), unique=True),
+            "types": st.lists(st.sampled_from(["html", "binary"]), unique=True),
+            "masks": st.lists(st.sampled_from(["####", "EMP-???"]), unique=True),
+            "email": st.booleans(),
+            "phone": st.booleans(),
+        },
+    ),
+    "searchable": st.booleans(),
 }
 contents = st.fixed_dictionaries({}, optional=sections)
 readable = contents.map(lambda content: a_policy(**content))
@@ -184,6 +196,11 @@ def content_of(policy):
         "companies": None if policy.companies is None else sorted(policy.companies),
         "shape": {kind: size for kind, size in dataclasses.asdict(policy.shape).items() if size is not None},
         "detail": policy.detail,
+        "hiding": {
+            **{kind: sorted(getattr(policy.hiding, kind)) for kind in ("names", "types", "masks")},
+            **{kind: getattr(policy.hiding, kind) for kind in ("email", "phone")},
+        },
+        "searchable": policy.searchable,
     }
 
 
