@@ -181,7 +181,16 @@ def _fields(arguments: Mapping[str, object], rows: list[Any]) -> Iterator[str]:
     for row in firsts:
         for name in row if isinstance(row, Mapping) else ():
             if isinstance(name, str) and name not in _NO_FIELDS:
-                yield from specified.get(name) or (name,)
+                yield from specified.get(name) or _shown(name, row[name])
+
+
+def _shown(name: str, value: Any) -> Iterator[str]:
+    """A field, and what is shown of the records behind it where they are shown as rows."""
+    inner = value[0] if _is_list(value) and value else value
+    if isinstance(inner, Mapping):
+        yield from (f"{name}.{below}" for below in inner if isinstance(below, str) and below != "id")
+    else:
+        yield name
 
 
 def _specification(value: Any) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -324,7 +325,7 @@ def _is_base64(text: str, is_whole: bool = True) -> bool:
 
 def _first(items: Any) -> list[Any]:
     """The first of them: of a million, no more are looked at than may be kept."""
-    return [item for item, _place in zip(items, range(MAX_ITEMS), strict=False)]
+    return list(islice(items, MAX_ITEMS))
 
 
 def _container(items: Any, size: int, depth: int, kind: type) -> Any:

@@ -11,7 +11,9 @@ from odoo.tests.common import BaseCase
 
 from ...core.call import Door, Kind, Operation, State, Target
 from ...core.decide import decide
+from ...core.digest import digest, digests
 from ...core.explain import restrictions
+from ...core.hiding import Hiding, hide_all
 from ...core.network import parse_address, parse_network, peer_of
 from ...core.operation import operations_of
 from ...core.policy import Detail, Policy, compile_policy, fingerprint, write_document
@@ -319,6 +321,20 @@ secret_texts = st.text(anything, min_size=4, max_size=60).filter(
 )
 
 
+# with capitals and digits, so that they are no part of what stands around them
+passwords = st.text(st.sampled_from("ABCDEFXYZ0123456789!#$-_"), min_size=12, max_size=60).filter(
+    lambda secret: not set(secret) <= set("-_") and not secret.startswith("-" * 6)
+)
+hidings = st.builds(
+    Hiding,
+    names=st.frozensets(st.sampled_from(["a", "b*", "?"])),
+    masks=st.frozensets(st.sampled_from(["####", "ab##"])),
+    email=st.booleans(),
+    phone=st.booleans(),
+)
+KEY = bytes(32)
+
+
 def spellings(secret):
     return {secret, json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(secret)[1:-1]}
 
@@ -346,6 +362,33 @@ class TestRedaction(BaseCase):
             kept = redact(place, detail, [secret])
             for spelling in spellings(secret):
                 self.assertNotIn(spelling, kept)
+
+    @examples
+    @given(passwords, st.integers(0, 7), st.integers(0, 300), nested)
+    def test_what_goes_by_the_name_of_a_secret_does_not_come_through(self, secret, way, before, beside):
+        # nested, in a domain, in a context, in a command, behind dots, as JSON or Python within a text, where it is cut
+        places = [
+            {"vals_list": [{"a": {"b": {"password": secret}}, "c": beside}]},
+            {"domain": ["|", ["user_id.api_key", "=", secret], ["user_ids", "any", [["x_token", "in", [secret]]]]]},
+            {"context": {"default_pin": secret, "a": beside}, "ids": [1]},
+            {"line_ids": [(0, 0, {"otp": secret}), (1, 5, {"session_id": [secret]})]},
+            {"note": "-" * before + json.dumps({"a": [{"password": secret}]})},
+            {"note": json.dumps({"x": "-" * before, "a": [json.dumps({"password": secret})]})},
+            {"note": "-" * before + repr({"secret": secret})},
+            {"key": "database.secret", "value": secret, "default_value": [secret]},
+        ]
+        for detail in (Detail.NAMES, Detail.VALUES, Detail.RESULTS):
+            kept = redact(places[way], detail)
+            self.assertFalse(secret in kept or secret[:12] in kept, kept)
+        self.assertNotIn(digest(KEY, secret), digests(KEY, places[way]))
+
+    @examples
+    @given(nested, hidings, hidings, st.sampled_from([Detail.VALUES, Detail.RESULTS]))
+    def test_more_rules_never_show_more(self, value, one, other, detail):
+        both = redact(value, detail, hiding=hide_all([one, other]))
+        for hiding in (one, other):
+            alone = redact(value, detail, hiding=hiding)
+            self.assertLessEqual(alone.count(REDACTED), both.count(REDACTED) + both.count(CUT) + alone.count(CUT))
 
     @examples
     @given(st.text(anything), st.lists(secret_texts, max_size=4))

@@ -19,6 +19,8 @@ READINGS = [
     Reading("3", "country_id")),
     ("web_save", {"specification": {"name": {}}}, [{"id": 3, "name": "Ada"}], Reading("3", "name")),
     ("json1", {}, {"id": 3, "name": "Ada"}, Reading("3", "name")),
+    ("json1", {}, {"id": 3, "country_id": {"id": 5, "display_name": "France"}, "line_ids": [{"id": 1, "x": 2}]},
+     Reading("3", "country_id.display_name,line_ids.x")),
     ("search", {}, [3, 4, 9], Reading("3-4,9", "id")), ("search", {}, [], NOTHING), ("search_count", {}, 3, NOTHING),
     ("exists", {}, [3, 4], NOTHING), ("create", {}, [3, 4], NOTHING), ("create", {}, 3, NOTHING),
     ("write", {}, True, NOTHING),
