@@ -85,19 +85,21 @@ class ApiAuditEntry(models.Model):
 
     @api.model
     def _search_exact_value(self, operator, value):
-        """Entries with the digest of `value`; "name=value": only those that name this field, too."""
+        """Entries with the digest of `value`; "name=value": also in this field alone."""
         if operator not in _EQUAL:
             raise UserError(self.env._("An exact value is looked for by itself: choose “is equal to”."))
         values = [value] if isinstance(value, (str, int, float)) else value or ()
         texts = [str(text) for text in values if text]
         key = self.env["api.digest"]._require_key()
-        asked = [condition for text in texts for condition in _questions(key, text)]
+        asked = [mark for text in texts for mark in questions(key, text)]
         for text in texts:
             self._enter_search(key, text)
         if not asked:
             return Domain.FALSE
         shown = self._shown_condition() or SQL("TRUE")
-        found = SQL("SELECT entry.id FROM api_audit_entry entry WHERE (%s) AND %s", SQL(" OR ").join(asked), shown)
+        found = SQL(
+            "SELECT entry.id FROM api_audit_entry entry WHERE entry.digests && %s::varchar[] AND %s", asked, shown
+        )
         return Domain.custom(to_sql=lambda model, alias, query: SQL("%s IN (%s)", SQL.identifier(alias, "id"), found))
 
     @api.model
@@ -121,21 +123,3 @@ class ApiAuditEntry(models.Model):
                 login=self.env.user.sudo().login,
                 arguments=f'{{"digest": "{mark}"}}',
             )
-
-
-def _questions(key, text):
-    """What finds `text`, as SQL on `entry`; what stands before a "=" may be the name of a field."""
-    yield SQL("entry.digests && %s::varchar[]", list(questions(key, text)))
-    name, equals, value = text.partition("=")
-    name = name.strip()
-    if equals and name.replace("_", "").replace(".", "").isalnum():
-        named = SQL(
-            "(%s = ANY(string_to_array(entry.read_fields, ',')) OR entry.arguments LIKE %s OR entry.arguments LIKE %s)",
-            name, f'%"{_plain(name)}":%', f'%["{_plain(name)}", %',
-        )  # fmt: skip
-        yield SQL("(entry.digests && %s::varchar[] AND %s)", list(questions(key, value)), named)
-
-
-def _plain(name):
-    """A name for LIKE, in which "_" would stand for anything."""
-    return name.replace("_", r"\_")

@@ -128,11 +128,11 @@ def test_what_is_never_kept_is_kept_in_no_column(door, world, call):
         execute(caller, "res.partner", "search_read", domain=[["user_ids.password", "=", secret]], fields=["name"]),
         execute(caller, "res.partner", "search_read", domain=[["ref", "=", CARD_NUMBER]], fields=["ref", "comment"]),
         execute(caller, "res.partner", "search", domain=[["no_such", "=", CARD_NUMBER]]),
-        execute(caller, "res.partner", "search_read", domain=[["ref", "=", CARD_NUMBER]], fields=["nothing", secret[:3]]),
+        execute(caller, "res.partner", "search_read", domain=[["ref", "=", CARD_NUMBER]], fields=["nothing"]),
     ]
     entries = [world.entry(answer) for answer in calls]
-    for text in (secret, CARD_NUMBER, CARD_NUMBER.replace(" ", ""), CARD_NUMBER.replace(" ", "-"), IBAN_NUMBER, "123456\"",
-                 encoded[:60], "3704 0044"):
+    spelled = (CARD_NUMBER, CARD_NUMBER.replace(" ", ""), CARD_NUMBER.replace(" ", "-"), IBAN_NUMBER, "3704 0044")
+    for text in (secret, *spelled, '123456"', encoded[:60]):
         assert world.rows("SELECT id, arguments FROM api_audit_entry e WHERE position(%s IN e::text) > 0", text) == []
     assert "[card number]" in entries[0]["arguments"]
     assert "[IBAN]" in entries[0]["arguments"]
