@@ -106,6 +106,7 @@ GUARD_MODELS = frozenset(
         "api.audit.key",
         "api.audit.partition",
         "api.audit.rollup",
+        "api.audit.verify",
         "api.credential",
         "api.door",
         "api.key.bulk",

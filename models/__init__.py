@@ -32,6 +32,8 @@ from . import api_audit_checkpoint
 from . import api_audit_seal
 from . import api_audit_rollup
 from . import api_audit_shown
+from . import api_audit_verify
+from . import api_audit_export
 from . import api_alert
 from . import api_leak
 from . import api_leak_report

@@ -256,12 +256,16 @@ class ApiAuditSeal(models.AbstractModel):
 
     @api.model
     def _read_each(self, keys):
+        return self._entries_of([entry_id for _xid, entry_id in keys]) if keys else ()
+
+    @api.model
+    def _entries_of(self, ids):
         """These entries in order, as dicts of all columns."""
-        return self._entries(SQL("id = ANY(%s)", [entry_id for _xid, entry_id in keys])) if keys else ()
+        return self._entries(SQL("id = ANY(%s)", list(ids)))
 
     @api.model
     def _read_all(self, keys):
-        """The same of keys between which there are no others, or hardly any: by one walk along the index."""
+        """The entries of keys between which there are no others, or hardly any: by one walk along the index."""
         if not keys:
             return ()
         wanted = set(keys)
@@ -382,6 +386,15 @@ class ApiAuditSeal(models.AbstractModel):
         keys._current()._retire()
         new = keys._make()
         self._sign(state, self.env["api.audit.checkpoint"]._last(), new, new._private(), "key lost")
+
+    @api.model
+    def _can_sign(self):
+        """Is there a key, and does it open?"""
+        key = self.env["api.audit.key"]._current()
+        try:
+            return bool(key and key._private())
+        except VaultUnreadable:
+            return False
 
     @api.model
     def _lock_now(self):

@@ -1,6 +1,7 @@
 from . import test_api_alert
 from . import test_api_leak
 from . import test_audit_seal
+from . import test_audit_verify
 from . import test_arguments
 from . import test_beside
 from . import test_collection

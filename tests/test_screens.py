@@ -38,6 +38,7 @@ RIGHTS = {
     "api.audit.partition": ("----", "r---", "r---"),
     "api.audit.checkpoint": ("----", "r---", "r---"),
     "api.audit.key": ("----", "r---", "r---"),
+    "api.audit.verify": ("----", "r---", "r---"),
     "api.audit.rollup": ("----", "r---", "r---"),
     "api.alert": ("----", "r---", "r---"),
     "api.leak": ("----", "r---", "r---"),
