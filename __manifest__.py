@@ -15,6 +15,8 @@
         "data/ir_cron_data.xml",
         "views/api_guard_templates.xml",
         "views/api_audit_entry_views.xml",
+        "views/api_audit_proof_views.xml",
+        "views/api_audit_rollup_views.xml",
         "views/api_credential_views.xml",
         "views/api_key_wizard_views.xml",
         "views/api_alert_views.xml",

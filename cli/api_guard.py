@@ -16,6 +16,7 @@ the addon: a command's name takes no hyphen (odoo/cli/command.py).
 """
 
 import argparse
+import base64
 import json
 import sys
 
@@ -66,11 +67,17 @@ class ApiGuard(Command):
         parser.add_argument("--full", action="store_true", help="verify all, not what is new since last time")
         parser.add_argument("--json", action="store_true", help="tell it to a machine")
         parser.add_argument(
-            "--public-key", action="append", metavar="KEY",
+            "--public-key", action="append", metavar="KEY", type=_key,
             help="verify with this key, which you have kept, and no other (the first one of the log, in base64)",
         )  # fmt: skip
         parser.add_argument("--output", metavar="FILE", help="where to export to, gzip")
         return parser
+
+
+def _key(text):
+    if len(base64.b64decode(text, validate=True)) != 32:
+        raise ValueError
+    return text
 
 
 def _stop(text, code):

@@ -34,6 +34,7 @@ from . import api_audit_rollup
 from . import api_audit_shown
 from . import api_audit_verify
 from . import api_audit_export
+from . import api_audit_proof
 from . import api_alert
 from . import api_leak
 from . import api_leak_report
@@ -51,3 +52,4 @@ from . import res_users_apikeys
 from . import res_config_settings
 from . import res_config_settings_limits
 from . import res_config_settings_vault
+from . import res_config_settings_log

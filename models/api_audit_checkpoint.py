@@ -25,6 +25,7 @@ class ApiAuditCheckpoint(models.Model):
     number = fields.Integer(readonly=True, aggregator=None)
     size = fields.Integer("Entries sealed", readonly=True, aggregator="max", help="From the first one on.")
     root = fields.Char(readonly=True, help="What all of them together come to: SHA-256, in base64.")
+    short_root = fields.Char("Root (beginning)", compute="_compute_short_root")
     made_at = fields.Datetime("Time", readonly=True)
     previous = fields.Char(readonly=True, help="The SHA-256 of the text of the checkpoint before.")
     key_id = fields.Char("Signed by", readonly=True)
@@ -76,6 +77,11 @@ class ApiAuditCheckpoint(models.Model):
         raise UserError(self.env._("Checkpoints are made by the guard alone."))
 
     # ----------------------------------------------------------------- screens
+
+    @api.depends("root")
+    def _compute_short_root(self):
+        for checkpoint in self:
+            checkpoint.short_root = checkpoint.root and f"{checkpoint.root[:12]}…"
 
     @api.depends("number")
     def _compute_display_name(self):

@@ -2,6 +2,7 @@
 
 import os
 from base64 import b64decode, b64encode
+from secrets import token_hex
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
@@ -98,6 +99,7 @@ class ApiAuditKey(models.Model):
                     problem=self.env["api.vault"]._text(error.problem),
                 )
             ) from None
+        self._enter("action_rotate")
         return {"type": "ir.actions.client", "tag": "soft_reload"}
 
     def action_start_anew(self):
@@ -107,7 +109,14 @@ class ApiAuditKey(models.Model):
             self.env["api.audit.seal"]._start_anew()
         except VaultUnreadable as error:
             raise UserError(self.env["api.vault"]._text(error.problem)) from None
+        self._enter("action_start_anew")
         return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    def _enter(self, method):
+        self.env["api.audit.entry"]._append_event(
+            self.env.cr.execute, self._name, method, request_id=token_hex(10), user_id=self.env.uid,
+            login=self.env.user.login, arguments=f"new key: {self._current().key_id}",
+        )  # fmt: skip
 
     @api.model
     def _check_manager(self):

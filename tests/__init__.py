@@ -1,5 +1,6 @@
 from . import test_api_alert
 from . import test_api_leak
+from . import test_audit_proof
 from . import test_audit_seal
 from . import test_audit_verify
 from . import test_arguments
