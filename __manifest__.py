@@ -28,6 +28,7 @@
         "views/api_scope_preview_views.xml",
         "views/api_protected_views.xml",
         "views/api_policy_test_views.xml",
+        "views/api_breach_report_views.xml",
         "views/res_users_apikeys_views.xml",
         "views/res_users_views.xml",
         "views/res_config_settings_views.xml",

@@ -102,6 +102,7 @@ PROTECTED: tuple[Protected, ...] = (
 GUARD_MODELS = frozenset(
     {
         "api.alert",
+        "api.breach.report",
         "api.audit.checkpoint",
         "api.audit.key",
         "api.audit.partition",

@@ -20,6 +20,7 @@ from ..seams.exchange import current
 #: what holds values, or tells of which records
 HIDDEN = ("arguments", "results", "read_ids")
 _EQUAL = ("=", "in")
+MAX_QUESTIONS = 20
 
 
 class ApiAuditEntry(models.Model):
@@ -90,6 +91,8 @@ class ApiAuditEntry(models.Model):
             raise UserError(self.env._("An exact value is looked for by itself: choose “is equal to”."))
         values = [value] if isinstance(value, (str, int, float)) else value or ()
         texts = [str(text) for text in values if text]
+        if len(texts) > MAX_QUESTIONS:
+            raise UserError(self.env._("At most %(count)s values are looked for at once.", count=MAX_QUESTIONS))
         key = self.env["api.digest"]._require_key()
         asked = [mark for text in texts for mark in questions(key, text)]
         for text in texts:

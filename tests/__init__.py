@@ -50,3 +50,5 @@ from .core import test_hiding
 from .core import test_digest
 from .core import test_reading
 from . import test_redaction
+from .core import test_breach
+from . import test_breach_report
