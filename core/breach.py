@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .hiding import check_name, names_pattern
 from .reading import CUT, read_ranges
@@ -34,7 +34,7 @@ _PERSONAL = re.compile(
 _PERSON = re.compile(r"(?:^|_)(?:partner|user|employee|contact|author|attendee|applicant|candidate|person)s?_ids?$")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """What went out of one model. `ranges`: the ids that are known; `is_whole`: those are all that were read by id.
 
@@ -43,18 +43,37 @@ class Exposure:
     """
 
     model: str
-    calls: int = 0
-    rows: int = 0
-    untold: int = 0
-    is_whole: bool = True
-    ranges: list[tuple[int, int]] = field(default_factory=list)
-    fields: dict[str, None] = field(default_factory=dict)
-    has_all_fields: bool = True
+    calls: int
+    rows: int
+    untold: int
+    ranges: tuple[tuple[int, int], ...]
+    is_whole: bool
+    fields: tuple[str, ...]
+    has_all_fields: bool
 
     @property
     def records(self) -> int:
         """How many different records are known by their ids."""
         return sum(last - first + 1 for first, last in self.ranges)
+
+    def ids(self, most: int) -> list[int]:
+        """The first of the known ids."""
+        found: list[int] = []
+        for first, last in self.ranges:
+            found += range(first, min(last + 1, first + most - len(found)))
+            if len(found) >= most:
+                break
+        return found
+
+
+class _Sum:
+    """What is known of one model so far."""
+
+    def __init__(self, model: str) -> None:
+        self.model, self.calls, self.rows, self.untold = model, 0, 0, 0
+        self.is_whole = self.has_all_fields = True
+        self.ranges: list[tuple[int, int]] = []
+        self.fields: dict[str, None] = {}
 
     def add(self, ids: str | None, fields: str | None, rows: int) -> None:
         """Count one call, as its entry tells of it."""
@@ -74,28 +93,24 @@ class Exposure:
             if name.strip(CUT):
                 self.fields[name.strip(CUT)] = None
 
-    def ids(self, most: int) -> list[int]:
-        """The first of the known ids."""
-        found: list[int] = []
-        for first, last in self.ranges:
-            found += range(first, min(last + 1, first + most - len(found)))
-            if len(found) >= most:
-                break
-        return found
+    def exposure(self) -> Exposure:
+        return Exposure(
+            self.model, self.calls, self.rows, self.untold, tuple(merged(self.ranges)), self.is_whole,
+            tuple(self.fields), self.has_all_fields,
+        )  # fmt: skip
 
 
 def add_up(calls: Iterable[tuple[str, str | None, str | None, int]]) -> list[Exposure]:
     """What went out of each model in these calls: (model, ids and fields that were read, rows). The most first.
 
-    >>> [(e.model, e.records, list(e.fields)) for e in add_up([("a", "1-3", "x", 3), ("a", "3,5", "y", 2)])]
-    [('a', 4, ['x', 'y'])]
+    >>> [(e.model, e.records, e.fields) for e in add_up([("a", "1-3", "x", 3), ("a", "3,5", "y", 2)])]
+    [('a', 4, ('x', 'y'))]
     """
-    found: dict[str, Exposure] = {}
+    found: dict[str, _Sum] = {}
     for model, ids, fields, rows in calls:
-        found.setdefault(model, Exposure(model)).add(ids, fields, rows)
-    for exposure in found.values():
-        exposure.ranges = merged(exposure.ranges)
-    return sorted(found.values(), key=lambda exposure: (-exposure.records, -exposure.rows, exposure.model))
+        found.setdefault(model, _Sum(model)).add(ids, fields, rows)
+    exposures = (one.exposure() for one in found.values())
+    return sorted(exposures, key=lambda exposure: (-exposure.records, -exposure.rows, exposure.model))
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

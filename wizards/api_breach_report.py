@@ -43,7 +43,7 @@ class ApiBreachReport(models.TransientModel):
         [("key", "A key"), ("user", "A user"), ("network", "A network")], "Calls of", default="key", required=True
     )
     credential_id = fields.Many2one("api.credential", string="Key", ondelete="cascade")
-    user_id = fields.Many2one("res.users", string="User", ondelete="cascade")
+    user_id = fields.Many2one("res.users", ondelete="cascade")
     network = fields.Char(help="An address, or a network in CIDR notation: 203.0.113.7, 10.0.0.0/8, 2001:db8::/32.")
     date_from = fields.Datetime("From", required=True, default=lambda self: fields.Datetime.now() - NOTICE)
     date_to = fields.Datetime("Until", required=True, default=fields.Datetime.now)
@@ -59,7 +59,7 @@ class ApiBreachReport(models.TransientModel):
     nature = fields.Text("Nature of the breach", help="What happened, as far as it is known.")
     consequences = fields.Text("Likely consequences")
     measures = fields.Text("Measures taken or proposed")
-    contact = fields.Text("Contact", help="The data protection officer, or whoever can tell more.")
+    contact = fields.Text(help="The data protection officer, or whoever can tell more.")
 
     content = fields.Text(readonly=True)
     summary = fields.Html(compute="_compute_summary")
