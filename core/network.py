@@ -16,6 +16,7 @@ from .call import Address
 Network = IPv4Network | IPv6Network
 
 _V4_MAPPED = ip_network("::ffff:0:0/96")
+_TRANSLATED = ip_network("64:ff9b::/96")  # RFC 6052: stands for any IPv4 address
 
 
 def parse_network(text: str) -> Network:
@@ -93,6 +94,20 @@ def contains(networks: Iterable[Network], address: Address) -> bool:
     True
     """
     return any(address.version == network.version and address in network for network in networks)
+
+
+def is_public(address: Address) -> bool:
+    """Does it lie on the internet, and not within a building, a host or a tunnel? What is not known does not.
+
+    >>> [is_public(ip_address(text)) for text in ("9.9.9.9", "10.1.2.3", "169.254.169.254", "64:ff9b::a00:1")]
+    [True, False, False, False]
+    """
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return is_public(address.ipv4_mapped)
+        if address.sixtofour or address.teredo or address in _TRANSLATED:
+            return False
+    return address.is_global and not address.is_multicast
 
 
 @dataclass(frozen=True, slots=True)

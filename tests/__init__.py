@@ -33,6 +33,7 @@ from .core import test_operation
 from .core import test_policy
 from .core import test_properties
 from .core import test_purity
+from .core import test_receipt
 from .core import test_recovery
 from .core import test_redact
 from .core import test_scope
@@ -42,6 +43,7 @@ from .core import test_shape
 from .core import test_steered
 from .core import test_totp
 from .core import test_verdict
+from .core import test_witness
 from . import test_stores
 from .core import test_limit
 from .core import test_lockout

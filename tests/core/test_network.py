@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 from odoo.tests.common import BaseCase
 
-from ...core.network import NetworkRules, parse_address, parse_network, peer_of
+from ...core.network import NetworkRules, is_public, parse_address, parse_network, peer_of
 
 # fmt: off
 ADDRESSES = [
@@ -121,3 +121,30 @@ class TestNetwork(BaseCase):
             with self.subTest(admits):
                 self.assertEqual(rules.admit(ip_address("0.0.0.1")), admits)
                 self.assertEqual(rules.admit(ip_address("::1")), not admits)
+
+    def test_what_is_public(self):
+        for text, expected in (
+            ("9.9.9.9", True),
+            ("2620:fe::fe", True),
+            ("10.1.2.3", False),
+            ("172.16.0.1", False),
+            ("192.168.1.1", False),
+            ("127.0.0.1", False),
+            ("0.0.0.0", False),  # noqa: S104
+            ("100.64.0.1", False),
+            ("169.254.169.254", False),
+            ("224.0.0.1", False),
+            ("255.255.255.255", False),
+            ("::1", False),
+            ("::", False),
+            ("fe80::1", False),
+            ("fc00::1", False),
+            ("ff02::1", False),
+            ("::ffff:10.0.0.1", False),
+            ("::ffff:9.9.9.9", True),
+            ("2002:0a00:0001::1", False),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False),
+            ("64:ff9b::7f00:1", False),
+        ):
+            with self.subTest(text):
+                self.assertEqual(is_public(ip_address(text)), expected)
