@@ -1,1 +1,1 @@
-from . import key, leak, me, openapi
+from . import key, leak, me, openapi, receipt

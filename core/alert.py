@@ -48,5 +48,9 @@ class Signal(str, Enum):
     STORE_DOWN = "limit.store_down", Severity.HIGH  # limits are not counted as they should be
     CODES_LOCKED = "second_factor.locked", Severity.HIGH  # wrong codes came with a good key: somebody has it
     LOG_BROKEN = "log.broken", Severity.CRITICAL  # the audit log is not what was sealed
+    LOG_RESTORED = "log.restored", Severity.CRITICAL  # the log is older than what was seen of it
+    LOG_DISPUTED = "log.disputed", Severity.CRITICAL  # a witness has seen another log than this one
+    LOG_FORKED = "log.forked", Severity.CRITICAL  # a log that this database is witness of is not what it was
+    WITNESS_BEHIND = "witness.behind", Severity.HIGH  # a witness was not told of checkpoints for long
     LOG_UNSIGNED = "log.unsigned", Severity.HIGH  # what is sealed cannot be signed: its key is not there
     KEY_RETIRED_USED = "key.retired_used", Severity.HIGH  # somebody kept a key that its successor has replaced

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from .checkpoint import Signed, key_id
 
 VERSION = 1
-RECEIPT, CONSISTENCY = "api_guard receipt", "api_guard consistency"
+RECEIPT, RECEIPTS, CONSISTENCY = "api_guard receipt", "api_guard receipts", "api_guard consistency"
 
 Document = dict[str, object]
 
@@ -37,6 +37,15 @@ def receipt(leaf: bytes, index: int, proof: Sequence[bytes], signed: Signed, key
     }
 
 
+def receipts(request_id: str, found: Sequence[Document], withheld: int) -> Document:
+    """The receipts of all entries of one request: most have one. `withheld`: how many are not for the caller.
+
+    >>> receipts("0", [], 1)["withheld"]
+    1
+    """
+    return {"format": RECEIPTS, "v": VERSION, "request_id": request_id, "receipts": list(found), "withheld": withheld}
+
+
 def consistency(old: Signed, new: Signed, proof: Sequence[bytes], keys: Sequence[bytes]) -> Document:
     """What proves that the log of `new` begins with that of `old`: nothing was changed, only appended.
 
@@ -49,7 +58,7 @@ def consistency(old: Signed, new: Signed, proof: Sequence[bytes], keys: Sequence
         "from": checkpoint(old),
         "to": checkpoint(new),
         "proof": texts(proof),
-        "public_keys": public_keys(keys),
+        "public_keys": texts(keys),
     }
 
 

@@ -3,3 +3,5 @@ UPDATE api_credential SET database_uuid = 'neutralized';
 UPDATE ir_cron SET active = false WHERE id IN (
     SELECT res_id FROM ir_model_data WHERE module = 'api_guard' AND name = 'cron_life'
 );
+-- Nor is any witness of the original told of the copy's log: they would see the original's forked.
+UPDATE api_audit_witness SET active = false, sealed_secret = NULL;

@@ -35,6 +35,10 @@ from . import api_audit_shown
 from . import api_audit_verify
 from . import api_audit_export
 from . import api_audit_proof
+from . import api_audit_receipt
+from . import api_audit_witness
+from . import api_audit_witnessed
+from . import api_audit_head
 from . import api_alert
 from . import api_leak
 from . import api_leak_report
@@ -53,3 +57,4 @@ from . import res_config_settings
 from . import res_config_settings_limits
 from . import res_config_settings_vault
 from . import res_config_settings_log
+from . import res_config_settings_witness

@@ -136,6 +136,37 @@ class ApiAlert(models.Model):
                     "and compare with an archive or a backup from before."
                 ),
             ),
+            Signal.LOG_RESTORED: (
+                self.env._("Audit log older than it was"),
+                self.env._(
+                    "This server has seen checkpoints that the log does not have any more. If a backup was restored, "
+                    "what was called since is in the archives and with the witnesses; the next checkpoint says so. If "
+                    "nobody restored one, somebody took entries away."
+                ),
+            ),
+            Signal.LOG_DISPUTED: (
+                self.env._("Witness has seen another log"),
+                self.env._(
+                    "Another Odoo refuses this log's checkpoints, because they do not follow from those that it has. "
+                    "If a backup was restored here, start anew there (Witnessed Logs). If not, somebody has changed "
+                    "the log: compare with what the witnesses have."
+                ),
+            ),
+            Signal.LOG_FORKED: (
+                self.env._("Witnessed log changed"),
+                self.env._(
+                    "The log of another database, which this one is witness of, is not what it was. Ask whoever runs "
+                    "it whether a backup was restored, and not by its own mail. Open Witnessed Logs: what was known "
+                    "and what was refused stand side by side."
+                ),
+            ),
+            Signal.WITNESS_BEHIND: (
+                self.env._("Witness not told"),
+                self.env._(
+                    "For more than an hour a witness could not be told of checkpoints. Open Witnesses: each says what "
+                    "is wrong. Until then nobody outside could show that the log was changed."
+                ),
+            ),
             Signal.LOG_UNSIGNED: (
                 self.env._("Audit log not signed"),
                 self.env._(

@@ -78,7 +78,7 @@ class ApiVault(models.AbstractModel):
         for table, column, purpose, context in self._sealed_columns():
             self.env.cr.execute(
                 SQL(
-                    "SELECT %s::text, id, %s FROM %s WHERE %s IS NOT NULL ORDER BY id",
+                    "SELECT %s::text, id, %s FROM %s WHERE %s IS NOT NULL ORDER BY 2",
                     *map(SQL.identifier, (context, column, table, column)),
                 )
             )

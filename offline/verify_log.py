@@ -1123,8 +1123,16 @@ def single_document(path):
 
 
 def verify_receipt(report, trust, path):
-    """Was the entry of this receipt sealed?"""
+    """Was the entry of this receipt sealed? A request may have several: all of them are looked at."""
     thing = single_document(path)
+    several = thing.get("receipts") if thing.get("format") == "api_guard receipts" else [thing]
+    if not isinstance(several, list) or not several or not all(isinstance(one, dict) for one in several):
+        raise Unusable(f"{path}: holds no receipt")
+    for one in several:
+        verify_one_receipt(report, trust, path, one)
+
+
+def verify_one_receipt(report, trust, path, thing):
     if thing.get("format") != "api_guard receipt" or thing.get("v") != 1:
         raise Unusable(f"{path}: not a receipt of a version that is known here")
     trust.add(decode(thing.get("public_key"), HASH))

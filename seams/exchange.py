@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 _current: ContextVar = ContextVar("api_guard_exchange", default=None)
 _ENVIRON_KEY = "api_guard.exchange"
-_HEADER = "X-Request-Id"
+_HEADER, _RECEIPT = "X-Request-Id", "X-Audit-Receipt"
 _CURSOR_ATTRIBUTE = "_api_guard_exchange"
 
 _DOORS = (
@@ -222,6 +222,10 @@ class Exchange:
         return self._environ.get("HTTP_HOST", "")
 
     @property
+    def wants_receipt(self):
+        return self._environ.get("HTTP_X_AUDIT_RECEIPT") == "1"
+
+    @property
     def forwarded(self):
         return self._environ.get("HTTP_X_FORWARDED_FOR")
 
@@ -241,6 +245,8 @@ class Exchange:
             self.request_id = f"{int(started * 1000):011x}{secrets.randbits(36):09x}"
             if self._future_response is not None:  # no `_answer` will name it
                 self._future_response.headers[_HEADER] = self.request_id
+                if self.wants_receipt:
+                    self._future_response.headers[_RECEIPT] = f"/api_guard/v1/receipt/{self.request_id}"
         return self.request_id
 
     def enter(self, registry):
@@ -446,6 +452,8 @@ def _answer(exchange, status, headers):
         exchange.registry["api.recorder"]._finish(exchange, status=int(status[:3]), size=_content_length(headers))
     if exchange.request_id is not None:
         headers.append((_HEADER, exchange.request_id))
+        if exchange.wants_receipt and exchange.entered and exchange.outcome == "allowed":
+            headers.append((_RECEIPT, f"/api_guard/v1/receipt/{exchange.request_id}"))
         headers.extend(_limit_fields(exchange))
 
 

@@ -4,10 +4,13 @@ from . import test_audit_proof
 from . import test_audit_seal
 from . import test_audit_verify
 from . import test_arguments
+from . import test_audit_witness
 from . import test_beside
+from . import test_carrier
 from . import test_collection
 from . import test_credential
 from . import test_docs
+from . import test_heads
 from . import test_i18n
 from . import test_key_life
 from . import test_limits

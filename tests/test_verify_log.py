@@ -514,6 +514,15 @@ class TestDocuments(Verified):
         self.assertFine(self.check_document("receipt", self.receipt(99, 100), KEY))
         self.assertFound(self.check_document("receipt", self.receipt(), KEY), "key")
 
+    def test_all_receipts_of_a_call_are_looked_at(self):
+        several = {"format": "api_guard receipts", "v": 1, "receipts": [self.receipt(99, 100), self.receipt(7, 100)]}
+        self.assertFine(self.check_document("receipt", several, KEY))
+        several["receipts"][0]["index"] = 98
+        self.assertFound(self.check_document("receipt", several, KEY), "proof")
+        for receipts in ([], None, [7]):
+            found = self.check_document("receipt", {**several, "receipts": receipts}, KEY)
+            self.assertUnusable(found, "no receipt")
+
     def test_a_receipt_that_was_changed_proves_nothing(self):
         def changed(**values):
             return {**self.receipt(99, 100), **values}

@@ -1,3 +1,4 @@
+from . import api_audit_consistency
 from . import api_breach_report
 from . import api_key_bulk
 from . import api_key_provision

@@ -11,6 +11,10 @@ CATALOGUE = {
     "log.unsigned":     ("high",     True),
     "second_factor.locked": ("high", True),
     "limit.store_down": ("high",     True),
+    "log.restored":     ("critical", True),
+    "log.disputed":     ("critical", True),
+    "log.forked":       ("critical", True),
+    "witness.behind":   ("high",     True),
     "key.pasted":       ("high",     True),
     "key.retired_used": ("high",     True),
 }

@@ -26,7 +26,7 @@ def _environment():
     worlds.drop_left_behind()
     # who is locked out is answered soon: what that wait is for has a test of its own
     config = RUN / f"{worlds.PREFIX}.conf"
-    setup.write_config(config, api_guard_detain_seconds=0.05)
+    setup.write_config(config, api_guard_detain_seconds=0.05, api_guard_witness_networks="127.0.0.1")
     os.environ["API_GUARD_ODOO_CONF"] = str(config)
     yield
     del os.environ["API_GUARD_ODOO_CONF"]
