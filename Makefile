@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help setup stop lock test nightly lint i18n test-odoo zip demo bench attack profile
+.PHONY: help setup stop lock test nightly lint i18n test-odoo zip demo bench bench-scale attack profile
 help: ## say what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
@@ -46,6 +46,9 @@ attack: ## wrong secrets at every door, stock and guarded; QUICK=1 some doors; D
 
 bench-limits: ## what two limits cost in PostgreSQL and in Redis; PEERS=10000000 what so many peers do
 	@dev/run bench-limits $(if $(PEERS),"--peers=$(PEERS)")
+
+bench-scale: ## a log of N=10000000 entries: inserts, screens, sealing, dropping a month (about 15 minutes)
+	@dev/run bench-scale $(if $(N),"--entries=$(N)") $(if $(KEEP),--keep)
 
 profile: ## a flame graph of a worker; CASE=json2_search_read; VARIANT=stock without the addon
 	@dev/run profile $(if $(CASE),"--case=$(CASE)") $(if $(VARIANT),"--variant=$(VARIANT)")

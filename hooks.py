@@ -15,5 +15,6 @@ def uninstall_hook(env):
     env["api.credential"]._drop_triggers()
     env["api.audit.seal"]._drop_tables()
     env["api.audit.rollup"]._drop_table()
+    env["api.audit.drop"]._drop_table()
     env["api.audit.entry"]._drop_table()
     env["api.digest"]._drop_table()

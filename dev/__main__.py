@@ -57,6 +57,13 @@ def do_bench_limits(*arguments):
     return limits.run(*arguments)
 
 
+def do_bench_scale(*arguments):
+    """Measure what a log of ten million entries costs."""
+    from .bench import scale
+
+    return scale.run(*arguments)
+
+
 def do_test_odoo(*arguments):
     """Run Odoo's own suites with the addon installed."""
     from . import odoo_suites

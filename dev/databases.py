@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 
 from . import odoo_tree, postgres, setup
 from .layout import ADDON, DATA, LOG, ROOT
@@ -47,7 +48,16 @@ def copy_db(source, name):
 
 def drop_db(name):
     """Drop a database and its files, the connections to it included; fine when there is none."""
-    psql("postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    for _try in range(20):
+        try:
+            psql("postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            break
+        except Stop as stop:
+            if "permission denied to terminate" not in str(stop):  # PostgreSQL cleans up in it
+                raise
+            time.sleep(1)
+    else:
+        raise Stop(f"The database {name} cannot be dropped: PostgreSQL is cleaning up in it.")
     shutil.rmtree(FILESTORE / name, ignore_errors=True)
 
 

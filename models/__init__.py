@@ -25,7 +25,6 @@ from . import api_second_factor
 from . import api_credential_second_factor
 from . import api_credential_limits
 from . import api_reason
-from . import api_audit_partition
 from . import api_audit_entry
 from . import api_audit_key
 from . import api_audit_checkpoint
@@ -39,6 +38,11 @@ from . import api_audit_receipt
 from . import api_audit_witness
 from . import api_audit_witnessed
 from . import api_audit_head
+from . import api_audit_partition
+from . import api_audit_hold
+from . import api_audit_drop
+from . import api_audit_archive
+from . import api_audit_retention
 from . import api_alert
 from . import api_leak
 from . import api_leak_report
@@ -55,6 +59,7 @@ from . import res_users
 from . import res_users_apikeys
 from . import res_config_settings
 from . import res_config_settings_limits
+from . import res_config_settings_retention
 from . import res_config_settings_vault
 from . import res_config_settings_log
 from . import res_config_settings_witness

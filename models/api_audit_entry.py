@@ -22,6 +22,7 @@ from ..seams import nudge
 from ..seams.beside import Planned
 
 KINDS = ("read", "write", "refused", "failed")  # what retention tells apart
+BEFORE = "before"  # of the version that had no partitions: one table, attached as it is
 
 _COLUMNS = {
     "kind": "varchar NOT NULL",
@@ -116,7 +117,13 @@ class ApiAuditEntry(models.Model):
 
     occurred_at = fields.Datetime("Time", readonly=True)
     kind = fields.Selection(
-        [("read", "Read"), ("write", "Change"), ("refused", "Refusal"), ("failed", "Failure")],
+        [
+            ("read", "Read"),
+            ("write", "Change"),
+            ("refused", "Refusal"),
+            ("failed", "Failure"),
+            (BEFORE, "Before partitions"),
+        ],
         string="Class",
         readonly=True,
         help="What retention tells apart. A change is whatever may have changed something.",
@@ -202,6 +209,8 @@ class ApiAuditEntry(models.Model):
                 WHERE credential_id IS NOT NULL;
             CREATE INDEX IF NOT EXISTS api_audit_entry_user_idx ON api_audit_entry (user_id, occurred_at)
                 WHERE user_id IS NOT NULL;
+            CREATE INDEX IF NOT EXISTS api_audit_entry_trouble_idx ON api_audit_entry (outcome, occurred_at)
+                WHERE outcome != 'allowed';
             CREATE INDEX IF NOT EXISTS api_audit_entry_digests_idx ON api_audit_entry USING gin (digests)
                 WHERE digests IS NOT NULL;
         """)
@@ -215,7 +224,8 @@ class ApiAuditEntry(models.Model):
             DROP TABLE IF EXISTS api_audit_entry CASCADE;
             DROP SEQUENCE IF EXISTS api_audit_entry_id_seq;
             DROP FUNCTION IF EXISTS api_guard_append_only() CASCADE;
-            DROP FUNCTION IF EXISTS api_guard_seal_off, api_guard_add_kind, api_guard_add_partition;
+            DROP FUNCTION IF EXISTS api_guard_seal_off, api_guard_add_kind, api_guard_add_partition,
+                api_guard_attach_partition, api_guard_place_partition, api_guard_length, api_guard_is_held;
         """)
 
     # --------------------------------------------------------------- append

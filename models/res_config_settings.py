@@ -80,9 +80,6 @@ class ResConfigSettings(models.TransientModel):
     api_guard_x_ratelimit = fields.Boolean(
         groups="base.group_system", string="Send X-RateLimit headers as well", config_parameter="api_guard.x_ratelimit"
     )
-    api_guard_retention_days = fields.Integer(
-        groups="base.group_system", string="Keep entries for (days)", config_parameter="api_guard.retention_days"
-    )
     api_guard_is_copy = fields.Boolean(compute="_compute_api_guard_is_copy")
     api_guard_self_check = fields.Html(compute="_compute_api_guard_self_check", sanitize=False)
 

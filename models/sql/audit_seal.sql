@@ -46,11 +46,6 @@ CREATE TABLE IF NOT EXISTS api_audit_checkpoint (
 );
 CREATE INDEX IF NOT EXISTS api_audit_checkpoint_size_idx ON api_audit_checkpoint (size);
 
-CREATE OR REPLACE FUNCTION api_guard_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'The API audit log is append-only: % is refused.', TG_OP USING ERRCODE = 'insufficient_privilege';
-END $$;
-
 -- What grows and never shrinks or changes.
 CREATE OR REPLACE FUNCTION api_guard_grows_only() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
