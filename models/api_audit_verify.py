@@ -204,7 +204,7 @@ class ApiAuditVerify(models.Model):
         if at is not None:
             self._note(faults, place | {"entry": at})
             return
-        self._note(faults, place)
+        self._note(faults + log_check.check_drops(self.env), place)
         self._finish()
 
     def _size(self):
@@ -295,6 +295,10 @@ class ApiAuditVerify(models.Model):
             "tiles": self.env._(
                 "The tree is not the one that checkpoint %(checkpoint)s stands for: among the leaves %(first)s to "
                 "%(last)s, something was changed together with all hashes above it.",
+                **told,
+            ),
+            "drop": self.env._(
+                "That a rule dropped entries (no. %(number)s) is told by no entry: somebody may have deleted them.",
                 **told,
             ),
             "copy": self.env._("What checkpoint %(checkpoint)s shows is not what was signed.", **told),

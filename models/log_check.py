@@ -22,7 +22,7 @@ from .vault import Problem, VaultUnreadable
 
 #: Kinds of faults, the one that says most first: of several, people are told of this one.
 KINDS = (
-    "changed", "removed", "reordered", "inserted", "block", "tile", "tiles", "checkpoint", "copy", "cut", "key",
+    "changed", "removed", "reordered", "inserted", "drop", "block", "tile", "tiles", "checkpoint", "copy", "cut", "key",
 )  # fmt: skip
 _GAP = 512  # ids between which it is cheaper to read what lies between than to look for each
 _MAX_SWAPS = 40  # entries of a part that do not fit: among so many is looked for those that changed places
@@ -295,6 +295,32 @@ def _is_past(entry_id, xid, state):
     if moving:
         return False
     return (xid, entry_id) <= position or (xid >= end and entry_id > restored_id)
+
+
+# ----------------------------------------------------------------------- drops
+
+_UNTOLD = """
+    SELECT gone.id FROM api_audit_drop gone
+     WHERE NOT EXISTS (
+               SELECT FROM api_audit_entry entry
+                WHERE entry.model = 'api.audit.drop' AND entry.record_ids = gone.id::text AND entry.kind = 'write'
+                  AND entry.occurred_at > gone.dropped_at - interval '1 hour'
+                  AND entry.occurred_at < gone.dropped_at + interval '1 hour')
+       AND NOT EXISTS (
+               SELECT FROM api_audit_drop later
+                WHERE later.kind = 'write' AND later.id > gone.id AND gone.dropped_at < later.ends + interval '1 hour')
+     ORDER BY gone.id LIMIT 100
+"""
+
+
+def check_drops(env):
+    """The faults of what is said to be retention's: each drop is told of by an entry, or that went by a later drop.
+
+    Else whoever deletes an entry would only have to write that a rule did.
+    """
+    if "api.audit.drop" not in env:
+        return []
+    return [{"kind": "drop", "number": drop_id} for (drop_id,) in env.execute_query(SQL(_UNTOLD))]
 
 
 # ------------------------------------------------------------------------ head
