@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PYTHON
 
-.PHONY: help setup stop lock test nightly lint i18n test-odoo zip demo bench bench-scale attack profile
+.PHONY: help setup stop lock test nightly faults lint i18n test-odoo zip demo bench bench-scale attack profile
 help: ## say what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
@@ -18,6 +18,9 @@ test: ## the whole suite; T=tests/test_x.py or T='a -k expression' for a part
 nightly: ## the property tests with EXAMPLES=5000 of each, other ones each time (about 25 minutes)
 	@for part in test_data_property test_data_writes test_openapi; do \
 		EXAMPLES=$${EXAMPLES:-5000} dev/run test "tests/server/$$part.py" || exit 1; done
+
+faults: ## kill workers and PostgreSQL under load, KILLS=50 times in each durability (about 20 minutes)
+	@KILLS=$${KILLS:-50} dev/run test tests/server/test_durability.py
 
 lock: ## newest releases of the Python and npm packages into the lock files
 	@dev/run lock

@@ -4,11 +4,14 @@ else the 16.14 of a Python wheel: a cluster in `.dev/pg`, reached through a sock
 PostgreSQL refuses to run as root, so root runs it as a system user made for it.
 """
 
+import contextlib
 import fcntl
+import itertools
 import os
 import pwd
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -240,3 +243,100 @@ def _checked(why, command, log=None, **options):
 def query_as_postgres(sql):
     run([program("psql"), "-XAtq", "-h", SOCKET, "-U", "postgres", "-d", "postgres", "-c", sql],
         why="psql")
+
+
+# ------------------------------------------------------------------ one of a test's own
+
+_numbers = itertools.count(1)
+
+
+class Cluster:
+    """A second PostgreSQL with the same settings, to be killed at will; gone without a trace at its end.
+
+        with Cluster() as cluster:
+            cluster.copy("guarded")
+            cluster.kill()
+            cluster.start()
+
+    `environment`: the variables with which an Odoo or a psql reaches it.
+    """
+
+    def __init__(self):
+        self._home = _home() / "clusters" / f"{os.getpid()}-{next(_numbers)}"
+        self.socket = Path(f"{SOCKET}-{os.getpid()}-{self._home.name.rpartition('-')[2]}")
+        self.environment = {"PGHOST": str(self.socket), "PGUSER": ROLE, "PGPASSWORD": ""}
+        self._process = None
+
+    def __enter__(self):
+        for folder in (self._home, self.socket):
+            folder.mkdir(mode=0o700, parents=True)
+            _give(folder)
+        if _home() == DEV:
+            self._home.parent.chmod(0o755)
+        try:
+            _checked("initdb", [
+                _server_programs(_home()) / "initdb", "-D", self._home, "-U", "postgres", "--auth=trust",
+                "--encoding=UTF8", "--locale=C", "--no-instructions",
+            ])
+            self.start()
+            self._run("psql", "-U", "postgres", "-d", "postgres", "-c", f"CREATE ROLE {ROLE} LOGIN CREATEDB")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exception):
+        self.kill()
+        for folder in (self._home, self.socket):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def start(self):
+        """Start it, and return when it has recovered and answers."""
+        settings = {**SETTINGS, "unix_socket_directories": self.socket}
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        # our own child, and not pg_ctl's: what nobody waits for counts as alive, and its data as in use
+        with (self._home / "server.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [str(_server_programs(_home()) / "postgres"), "-D", str(self._home), *options], cwd="/",
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C"},
+                **({"user": USER, "group": USER, "extra_groups": []} if is_root() else {}),
+            )
+        deadline = time.monotonic() + 60
+        while not self.is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise Stop(failure((self._home / "server.log").read_text()[-2000:], "A second PostgreSQL", LOG))
+            time.sleep(0.05)
+
+    def is_ready(self):
+        """Does it take connections at this moment?"""
+        asked = subprocess.run([program("pg_isready"), "-q", "-h", self.socket], stdin=subprocess.DEVNULL)
+        return asked.returncode == 0
+
+    def kill(self):
+        """SIGKILL to the server and all its processes: nobody has time to write anything."""
+        if self._process is None:
+            return
+        children = self.pids()
+        self._process.kill()  # first: it would start others
+        self._process.wait()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process = None
+
+    def pids(self):
+        """The processes that serve connections or write, without the first one."""
+        parent = self._process.pid
+        return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+    def copy(self, name):
+        """A database of the shared server, with all that is in it."""
+        dump = self._home / f"{name}.dump"
+        dump.touch()
+        self._run("pg_dump", "-Fc", "-f", dump, name, environment=client_environment())
+        self._run("createdb", name)
+        self._run("pg_restore", "--no-owner", "-d", name, dump)
+
+    def _run(self, name, *arguments, environment=None):
+        run([program(name), *map(str, arguments)], why=name, env={**os.environ, **(environment or self.environment)})
+

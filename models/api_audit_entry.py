@@ -9,6 +9,7 @@ It is partitioned by class of outcome and by time (models/api_audit_partition.py
 An entry belongs to the time at which its call began.
 """
 
+import logging
 from datetime import datetime, timezone
 
 from odoo import api, fields, models
@@ -19,7 +20,10 @@ from ..core.call import Door
 from ..core.sensitive import blank
 from ..core.verdict import Reason
 from ..seams import nudge
-from ..seams.beside import Planned
+from ..seams.beside import Beside, Planned, beside
+from . import journal
+
+_logger = logging.getLogger(__name__)
 
 KINDS = ("read", "write", "refused", "failed")  # what retention tells apart
 BEFORE = "before"  # of the version that had no partitions: one table, attached as it is
@@ -82,11 +86,17 @@ _LIMITS = {
 _LIMIT = 200
 
 _NAMES = tuple(_COLUMNS)
-_INSERT = Planned(
-    f"INSERT INTO api_audit_entry ({', '.join(_NAMES)}) VALUES ({', '.join(['%s'] * len(_NAMES))})"  # noqa: S608
+_INTO = f"INSERT INTO api_audit_entry ({', '.join(_NAMES)})"
+_ROW = ", ".join(f"%s::{kind.removesuffix(' NOT NULL')} AS {name}" for name, kind in _COLUMNS.items())
+# once, however often it is tried
+_RESTORE = (
+    f"{_INTO} SELECT new.* FROM (SELECT {_ROW}) new"  # noqa: S608
+    " WHERE NOT EXISTS (SELECT FROM api_audit_entry old WHERE old.request_id = new.request_id"
+    " AND old.occurred_at = new.occurred_at AND old.kind = new.kind)"
 )
+_INSERT = Planned(f"{_INTO} VALUES ({', '.join(['%s'] * len(_NAMES))})", again=_RESTORE)
 # The same, committed without waiting for the disk
-_INSERT_UNSYNCED = Planned(f"{_INSERT} RETURNING set_config('synchronous_commit', 'off', true)")
+_INSERT_UNSYNCED = Planned(f"{_INSERT} RETURNING set_config('synchronous_commit', 'off', true)", again=_RESTORE)
 
 
 class ApiAuditEntry(models.Model):
@@ -235,12 +245,46 @@ class ApiAuditEntry(models.Model):
         """Insert one entry by a cursor's `execute`: keys are the columns, and `secrets`, which no text may contain.
 
         `sync` False: its commit does not wait for the disk, so that the entry is
-        lost if PostgreSQL crashes within the second (three times `wal_writer_delay`).
+        on the disk within the second (three times `wal_writer_delay`). Until then it is also in the journal.
         """
         secrets = values["secrets"]
         cls.pool["api.audit.partition"]._provide(values["kind"], values["occurred_at"])
-        execute(_INSERT if sync else _INSERT_UNSYNCED, [_clean(name, values[name], secrets) for name in _NAMES])
+        row = [_clean(name, values[name], secrets) for name in _NAMES]
+        execute(_INSERT if sync else _INSERT_UNSYNCED, row)
+        if not sync and isinstance(execute.__self__, Beside):
+            cls._note(execute.__self__.connection, row)
         nudge.note(cls.pool)
+
+    @classmethod
+    def _note(cls, connection, row):
+        """Keep `row`, which is not on the disk yet, in the journal; write again what a lost connection has lost."""
+        kept = journal.of(cls.pool.db_name)
+        if kept.is_new:
+            cls._restore_orphans()
+        if doubtful := kept.note(connection, row):
+            cls._restore(doubtful)
+
+    @classmethod
+    def _restore_orphans(cls):
+        """Write again what ended processes had written and PostgreSQL has lost; how many entries there were."""
+        return sum(map(cls._restore, journal.orphans(cls.pool.db_name)))
+
+    @classmethod
+    def _restore(cls, rows):
+        """Write again those of `rows` that are not there; how many there were. That is an entry, too."""
+        restored = 0
+        with beside(cls.pool) as cr:
+            for row in rows:
+                cr.execute(f"{_RESTORE} RETURNING id", row)
+                restored += cr.fetchone() is not None
+            if restored:
+                _logger.warning("%s entries that the database had lost were written again", restored)
+                cls._append_event(cr.execute, "api.audit.entry", "restore", record_count=restored)
+        return restored
+
+    @api.model
+    def _cron_restore(self):
+        self._restore_orphans()
 
     @classmethod
     def _append_event(cls, execute, model, method, **values):

@@ -8,6 +8,7 @@ moves it to a partition of its own. No writer waits for any of it longer than LO
 import contextlib
 import logging
 import os
+import time
 from secrets import token_hex
 
 import psycopg2
@@ -23,6 +24,7 @@ _logger = logging.getLogger(__name__)
 LOCK_TIMEOUT = "30ms"  # for each of two locks; as long, and while we hold them, writers wait
 AHEAD = 2  # periods, after this one
 BATCH = 5_000
+_AGAIN_SECONDS = 60.0  # after which a process that could not make one tries again
 _MOST_LEFT = 1_000  # entries that are moved while writers wait
 
 _ADD = Planned("SELECT api_guard_add_partition(%s, %s)")
@@ -55,7 +57,7 @@ class ApiAuditPartition(models.Model):
     )
     size_mb = fields.Float("Size (MB)", compute="_compute_size", digits=(16, 1), help="With its indexes.")
 
-    _known = {}  # (process, database, class) → the days for which there is a partition, as this process has seen
+    _known = {}  # (process, database, class) → {day: when to look again}, as this process has seen
 
     @api.depends("table_name")
     def _compute_size(self):
@@ -86,15 +88,16 @@ class ApiAuditPartition(models.Model):
         Whatever is wrong with that, the entry is not lost: it goes to the rest.
         """
         slot = (os.getpid(), cls.pool.db_name, kind)
-        known = cls._known.setdefault(slot, set())
+        known = cls._known.setdefault(slot, {})
         day = moment.date()
-        if day in known:
+        if time.monotonic() < known.get(day, 0.0):
             return
-        known.add(day)
+        known[day] = float("inf")
         try:
             with beside(cls.pool) as cr:
                 cr.execute(_ADD, [kind, moment])
         except Exception:
+            known[day] = time.monotonic() + _AGAIN_SECONDS
             _logger.warning("the audit log has no partition for %s on %s", kind, day, exc_info=True)
 
     # ---------------------------------------------------------------------- cron

@@ -178,6 +178,7 @@ class ApiRecorder(models.AbstractModel):
     @classmethod
     def _append(cls, exchange, execute, committed, effect=False, status=200, sync=True):
         """`effect`: it is committed together with what the call may have changed."""
+        sync = sync and (effect or not _is_relaxed(exchange))
         kind = "write" if effect else "read"
         entry = cls._entry(exchange, committed, status)
         entry["kind"] = kind if exchange.outcome == "allowed" else exchange.outcome
@@ -269,6 +270,11 @@ def rows_of(result):
     if isinstance(result, (list, tuple)):
         return _rows(result)
     return len(result) if isinstance(result, models.BaseModel) else int(result is not None)
+
+
+def _is_relaxed(exchange):
+    """May entries of calls that change nothing be confirmed before they are on the disk?"""
+    return exchange.identity is not None and exchange.identity.settings.get("api_guard.durability") == "relaxed"
 
 
 _UNFOLDED = frozenset({"__records", "__groups", "__domain"})

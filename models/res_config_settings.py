@@ -80,6 +80,13 @@ class ResConfigSettings(models.TransientModel):
     api_guard_x_ratelimit = fields.Boolean(
         groups="base.group_system", string="Send X-RateLimit headers as well", config_parameter="api_guard.x_ratelimit"
     )
+    api_guard_durability = fields.Selection(
+        [("strict", "Strict: on the disk before the answer"), ("relaxed", "Relaxed: within a second")],
+        groups="base.group_system",
+        string="Entries of calls that change nothing",
+        config_parameter="api_guard.durability",
+        default="strict",
+    )
     api_guard_is_copy = fields.Boolean(compute="_compute_api_guard_is_copy")
     api_guard_self_check = fields.Html(compute="_compute_api_guard_self_check", sanitize=False)
 

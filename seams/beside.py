@@ -33,9 +33,18 @@ _idle = OrderedDict()  # (process, database) → (connection, when it was given 
 
 
 class Planned(str):
-    """A statement that is worth planning once for each connection beside; a plain cursor runs it as it is."""
+    """A statement that is worth planning once for each connection beside; a plain cursor runs it as it is.
 
-    __slots__ = ()
+    `again`: what takes its place, with the same parameters, where the connection was lost while it ran, and nobody
+    can tell whether it was done. None: itself.
+    """
+
+    __slots__ = ("again",)
+
+    def __new__(cls, text, again=None):
+        statement = super().__new__(cls, text)
+        statement.again = again
+        return statement
 
 
 class TimedOut(psycopg2.Error):
@@ -60,6 +69,11 @@ class Beside:
         self._connection = _take(database)
         self._cursor = self._connection.cursor()
         self._sent = None  # the statement that is on its way, and its parameters
+
+    @property
+    def connection(self):
+        """What serves it at this moment: another one as soon as this is lost."""
+        return self._connection
 
     def execute(self, query, params=None, timeout=None):
         """Run one statement. `timeout`: the seconds to wait for it at most, or TimedOut is raised."""
@@ -105,7 +119,9 @@ class Beside:
             _wait(self._connection, timeout)
 
     def _start_anew(self, timeout=None):
-        """A connection that died while it was idle is replaced: its statement never arrived."""
+        """A connection that was lost is replaced; if it was idle, as most are, the statement never arrived."""
+        query, params = self._sent
+        self._sent = getattr(query, "again", None) or query, params
         self._connection.close()
         self._connection = _connect(self._database)
         self._cursor = self._connection.cursor()

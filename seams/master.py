@@ -185,8 +185,31 @@ def _served():
         return []
 
 
+_default = (None, False)  # (the stored hash, whether it is that of Odoo's default)
+
+
+def _verify_admin_password(original):
+    """Odoo asks at every page and call about databases whether the master password is still "admin".
+
+    That takes half a second of a worker each time, for whoever asks. The answer changes with the setting alone.
+    """
+
+    def verify_admin_password(password):
+        global _default
+        if password != "admin":  # noqa: S105
+            return original(password)
+        stored, is_default = _default
+        if stored is None or stored != config["admin_passwd"]:
+            is_default = original(password)
+            _default = config["admin_passwd"], is_default
+        return is_default
+
+    return verify_admin_password
+
+
 def install():
     patch(odoo.service.db, "check_super", _check_super)
+    patch(config, "verify_admin_password", _verify_admin_password)
 
 
 def _refuse(exchange, method, why):

@@ -12,6 +12,7 @@ from . import test_credential
 from . import test_docs
 from . import test_heads
 from . import test_i18n
+from . import test_journal
 from . import test_key_life
 from . import test_limits
 from . import test_policy_document

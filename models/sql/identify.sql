@@ -51,7 +51,7 @@ BEGIN
                          'api_guard.refuse_rpc_passwords', 'api_guard.debug_errors',
                          'api_guard.lockout_failures', 'api_guard.lockout_network_failures',
                          'api_guard.lockout_minutes', 'api_guard.lockout_hours', 'api_guard.lockout_trusted',
-                         'api_guard.store_url', 'api_guard.x_ratelimit',
+                         'api_guard.store_url', 'api_guard.x_ratelimit', 'api_guard.durability',
                          'api_guard.database_name', 'database.uuid')
     ), '{}');
 
