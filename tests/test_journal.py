@@ -68,7 +68,7 @@ class TestJournal(BaseCase):
             self.assertIn(f"[{n}]", last)
 
     def test_only_we_may_read_it(self):
-        self._note("a", datetime(2026, 1, 2))
+        self._note("a", datetime(2026, 1, 2))  # noqa: DTZ001
         [path] = journal.folder().iterdir()
         self.assertEqual((path.stat().st_mode & 0o777, journal.folder().stat().st_mode & 0o777), (0o600, 0o700))
         self.assertEqual(path.read_text(), '["2026-01-02T00:00:00"]\n')

@@ -13,6 +13,7 @@ import re
 import xmlrpc.client
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlsplit
+from xml.parsers.expat import ExpatError
 
 ACCESS_ERROR = 4  # RPC_FAULT_CODE_ACCESS_ERROR, odoo/addons/rpc/controllers/xmlrpc.py
 ACCESS_DENIED = 3  # XML-RPC's fault code
@@ -106,6 +107,8 @@ def read_xmlrpc(answer):
         # version 1 tells the message as the code
         text = fault.faultString if isinstance(fault.faultCode, int) else f"{fault.faultString or fault.faultCode}"
         return replace(answer, refusal=text, code=fault.faultCode)
+    except ExpatError:  # a page: Odoo itself found no database
+        return replace(answer, refusal=f"HTTP {answer.status}")
     return replace(answer, value=value)
 
 
