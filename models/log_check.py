@@ -224,6 +224,8 @@ def _entry_faults(env, wanted, found):
         for at, (entry_id, sealed) in wanted.items()
         if all(hashed != sealed for hashed, _entry in found.get(entry_id, ()))
     }
+    if odd:
+        odd = _still_odd(env, odd, wanted)
     if not odd:
         return []
     dropped = _dropped(env, min(odd), max(odd))
@@ -242,6 +244,21 @@ def _entry_faults(env, wanted, found):
 def _dropped(env, first, last):
     """The leaves whose entries retention took, and said so."""
     return env["api.audit.drop"]._dropped_leaves(first, last) if "api.audit.drop" in env else set()
+
+
+def _still_odd(env, odd, wanted):
+    """The same without what is well when it is looked at anew: entries that were moved to another table of the log
+    since this transaction began, which sees neither the one nor the other; and what retention took meanwhile."""
+    with env.registry.cursor() as cr:
+        anew = env(cr=cr)
+        found = _hashes(anew, [entry_id for entry_id, _rows in odd.values()])
+        dropped = _dropped(anew, min(odd), max(odd))
+    return {
+        at: (entry_id, rows)
+        for at, (entry_id, rows) in odd.items()
+        if all(hashed != wanted[at][1] for hashed, _entry in found.get(entry_id, ()))
+        and not (at in dropped and entry_id not in found)
+    }
 
 
 def _swapped(odd, wanted):
