@@ -76,7 +76,7 @@ class ApiAuditWitness(models.Model):
         help="0: each checkpoint. Of those between, the next one tells: each stands for all before it.",
     )
     delivered_number = fields.Integer("Last checkpoint", readonly=True, aggregator=None, copy=False)
-    delivered_size = fields.Integer("Entries in it", readonly=True, aggregator=None, copy=False)
+    delivered_size = fields.Integer("Entries in it", compute="_compute_delivered_size")
     delivered_at = fields.Datetime("Told on", readonly=True, copy=False)
     failures = fields.Integer("Failures in a row", readonly=True, aggregator=None, copy=False)
     next_try_at = fields.Datetime("Next try", readonly=True, copy=False)
@@ -181,7 +181,8 @@ class ApiAuditWitness(models.Model):
         for witness in self._active():
             witness._tell_all()
         self._notice_late()
-        self.env["ir.cron"]._commit_progress(remaining=0)
+        left = self._active().filtered(lambda witness: witness._is_time() and witness._next())
+        self.env["ir.cron"]._commit_progress(remaining=len(left))
 
     @api.model
     def _is_copy(self):
@@ -325,7 +326,6 @@ class ApiAuditWitness(models.Model):
         self.sudo().write(
             {
                 "delivered_number": checkpoint.number,
-                "delivered_size": checkpoint.size,
                 "delivered_at": fields.Datetime.now(),
                 "failures": 0,
                 "next_try_at": False,
@@ -356,6 +356,12 @@ class ApiAuditWitness(models.Model):
         if late:
             self.env["api.alert"]._raise(self.env.cr, Signal.WITNESS_BEHIND, detail=", ".join(late.mapped("name")))
             late.write({"is_told_of": True})
+
+    @api.depends("delivered_number")
+    def _compute_delivered_size(self):
+        for witness in self:  # not stored: a log outgrows what a column of the ORM holds
+            number = witness.delivered_number
+            witness.delivered_size = self.env["api.audit.receipt"]._checkpoint(number).size if number else 0
 
     @api.depends("delivered_number", "delivered_at", "failures", "pause")
     def _compute_state(self):

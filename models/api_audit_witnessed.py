@@ -18,7 +18,7 @@ from ..core.alert import Signal
 from ..core.checkpoint import KEY_SIZE, key_id, parse
 from ..core.witness import Known, Refusal, judge, read
 
-_MAX_ORIGIN = 64
+_MAX_ORIGIN, _MAX_NUMBER = 64, 2**31 - 1  # one in each second for 68 years
 
 
 class ApiWitness(models.AbstractModel):
@@ -62,7 +62,7 @@ class ApiAuditWitnessed(models.Model):
         "Trusted on first use", readonly=True, help="Nobody has compared the key with the one of the other database."
     )
     number = fields.Integer("Last checkpoint", readonly=True, aggregator=None)
-    size = fields.Integer("Entries", readonly=True, aggregator=None)
+    size = fields.Integer("Entries", compute="_compute_size")
     made_at = fields.Datetime("Sealed", readonly=True)
     told_at = fields.Datetime("Told on", readonly=True)
     body = fields.Text("Text", readonly=True, help="Of the last checkpoint, as it was signed.")
@@ -124,7 +124,7 @@ class ApiAuditWitnessed(models.Model):
     @api.model
     def _take(self, told, found, uid):
         """Judge what was told, and keep it or the refusal. Without the ORM's `write`: a program is calling."""
-        if len(found.origin) > _MAX_ORIGIN:
+        if len(found.origin) > _MAX_ORIGIN or found.number > _MAX_NUMBER:
             raise UserError(self.env._("This is no checkpoint with a proof."))
         log = self._locked(found.origin)
         if log.user_id and log.user_id.id != uid:
@@ -147,8 +147,8 @@ class ApiAuditWitnessed(models.Model):
         self.env.cr.execute(
             SQL(
                 """INSERT INTO api_audit_witnessed
-                          (origin, number, size, create_uid, write_uid, create_date, write_date)
-                   VALUES (%(origin)s, 0, 0, %(uid)s, %(uid)s, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc')
+                          (origin, number, create_uid, write_uid, create_date, write_date)
+                   VALUES (%(origin)s, 0, %(uid)s, %(uid)s, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc')
                    ON CONFLICT (origin) DO UPDATE SET origin = EXCLUDED.origin RETURNING id""",
                 origin=origin, uid=self.env.uid,
             )
@@ -161,7 +161,6 @@ class ApiAuditWitnessed(models.Model):
             public_key=b64encode(judged.key).decode(),
             is_trusted_unseen=self.is_trusted_unseen or not self.public_key,
             number=found.number,
-            size=found.size,
             made_at=found.time.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0),
             told_at=fields.Datetime.now(),
             body=told.signed.body.decode(),
@@ -184,7 +183,7 @@ class ApiAuditWitnessed(models.Model):
     def _set(self, **values):
         columns = SQL(", ").join(SQL("%s = %s", SQL.identifier(name), value) for name, value in values.items())
         self.env.cr.execute(SQL("UPDATE api_audit_witnessed SET %s WHERE id = %s", columns, self.id))
-        self.invalidate_recordset(list(values))
+        self.invalidate_recordset()
 
     # ------------------------------------------------------------------ screens
 
@@ -192,6 +191,11 @@ class ApiAuditWitnessed(models.Model):
     def _compute_display_name(self):
         for log in self:
             log.display_name = log.name or log.origin
+
+    @api.depends("body")
+    def _compute_size(self):
+        for log in self:  # not stored: a log outgrows what a column of the ORM holds
+            log.size = parse(log.body.encode()).size if log.body else 0
 
     @api.depends("public_key")
     def _compute_key_name(self):
@@ -214,7 +218,7 @@ class ApiAuditWitnessed(models.Model):
             raise AccessError(self.env._("Only API Guard managers decide which log is trusted."))
         self._enter_anew()
         forgotten = ("public_key", "made_at", "body", "signature", "refusal", "refused_at", "refused_body")
-        self.sudo()._set(number=0, size=0, is_trusted_unseen=False, **dict.fromkeys(forgotten))
+        self.sudo()._set(number=0, is_trusted_unseen=False, **dict.fromkeys(forgotten))
 
     def _enter_anew(self):
         """What is forgotten is an entry: it may have been the proof of something."""

@@ -173,7 +173,8 @@ def post(url, body, headers):
     address = _address(host, port)
     if not is_encrypted and not _is_allowed(address[0]):
         raise Undelivered(Problem.PLAIN)
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    kind = http.client.HTTPSConnection if is_encrypted else http.client.HTTPConnection  # they write Host each their way
+    connection = kind(host, port, timeout=TIMEOUT)
     try:
         connection.sock = _connected(address, host if is_encrypted else None)
         with _ending(connection.sock):

@@ -168,6 +168,13 @@ class TestHttp(Outside, Http, BaseCase):
         self.assertIs(self.problem(carrier.post, url.replace("http:", "https:"), b"", {}), Problem.UNREACHABLE)
         self.assertEqual(server.asked, [])
 
+    def test_whoever_proves_who_they_are_is_told(self):
+        server, url = self.serve(ok, file := self._certificate())
+        trusting = ssl.create_default_context(cafile=file)
+        with patch.object(carrier.ssl, "create_default_context", lambda: trusting):
+            self.assertEqual(carrier.post(url.replace("http:", "https:"), b"{}", {}), (200, b"ok"))
+        self.assertEqual(server.asked[0][2], b"{}")
+
     def _certificate(self):
         """Of this host, vouched for by nobody but itself."""
         key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
