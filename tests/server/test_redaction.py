@@ -7,7 +7,7 @@ import uuid
 from hashlib import sha256
 
 import pytest
-from doors import get, json2, jsonrpc, xmlrpc_2, xmlrpc_v1
+from doors import get, json2, jsonrpc, send, xmlrpc_2, xmlrpc_v1
 from world import ADMIN
 
 EXECUTE = {"xmlrpc": xmlrpc_2, "xmlrpc_v1": xmlrpc_v1, "jsonrpc": jsonrpc, "json2": json2}
@@ -212,3 +212,36 @@ def test_entry_of_a_very_large_call_costs_little(world, call):
     entry = world.entry(answer)
     assert "[binary, 36000000 bytes, sha256 of the first 4194304 " in entry["arguments"]
     assert elapsed < 30
+
+
+# ---------------------------------------------------------------------- the report after a breach
+
+
+def test_breach_report_tells_what_a_key_has_read(world, one, partners, call):
+    key = world.key()
+    for execute in EXECUTE.values():
+        execute(call(key), "res.partner", "search_read", domain=[["id", "in", partners[:2]]], fields=["name", "email"])
+    json2(call(key), "res.partner", "web_read", partners[2:], specification={"phone": {}})
+    web = world.web
+    [report] = web.call("api.breach.report", "create", [{
+        "subject": "key", "credential_id": key.credential_id, "date_from": "2020-01-01", "date_to": "2100-01-01"}])
+    web.call("api.breach.report", "action_make", [report])
+    [shown] = web.call("api.breach.report", "read", [report], ["content", "summary"])
+    [model] = json.loads(shown["content"])["models"]
+    assert (model["model"], model["calls"], model["records"], model["is_whole"]) == ("res.partner", 5, 3, True)
+    assert set(model["personal"]) == {"name", "email", "phone"}
+    assert {person[1] for person in json.loads(shown["content"])["persons"]} == set(partners)
+    assert as_ranges(partners) in shown["summary"]
+    for kind, begin in (("xlsx", b"PK"), ("pdf", b"%PDF")):
+        action = web.call("api.breach.report", f"action_{kind}", [report])
+        answer = send(one.url, action["url"], headers={"Cookie": web.cookie})
+        assert (answer.status, answer.body[: len(begin)]) == (200, begin)
+        assert f".{kind}" in answer.headers["Content-Disposition"]
+        assert send(one.url, action["url"]).status in (303, 404)
+    made = "SELECT count(*) FROM api_audit_entry WHERE model = 'api.breach.report' AND method = 'make'"
+    assert world.value(made) == 1
+
+
+def test_program_makes_no_breach_report(world, call):
+    answer = json2(call(world.key(uid=world.admin_uid)), "api.breach.report", "create", vals_list=[{}])
+    assert world.entry(answer)["reason"] == "scope.guard_configuration"
