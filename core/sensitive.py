@@ -41,7 +41,8 @@ _MARKERS = re.compile(r"bearer|basic|eyJ|AKIA|gh[a-z]_|glpat|xox|sk_|://|[0-9a-f
 #: a secret's name within a text, and what says that the secret follows: the rest of the text is too much
 _NAMED = re.compile(
     r"(?:passw\w{0,20}|passphrase|secret\w{0,20}|token\w{0,20}|api[_ -]?key|private[_ -]?key|access[_ -]?key"
-    r"|(?<![a-z0-9])(?:otp|pwd|pin|key|sid|puk|cvc|cvv2?)|authori[sz]ation|credentials?|cookie|session[_ -]?(?:id|key))"
+    r"|(?<![a-z0-9])(?:otp|pwd|pin|key|sid|puk|cvc|cvv2?)|authori[sz]ation|credentials?|cookie|signature"
+    r"|session[_ -]?(?:id|key))"
     r"(?:[ \t\"'\\\])]{0,8}[:=,;|>\t\n]| is )"
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY",
     re.IGNORECASE,

@@ -90,6 +90,7 @@ VALUES = [
     ("login,password\nada,hunter22", f"login,password\n{REDACTED}"),
     ("<password>hunter22</password>", f"<password>{REDACTED}"), ("a=1&api_key=hunter22", f"a=1&api_key={REDACTED}"),
     ("Authorization: Bearer abcdefgh", f"Authorization:{REDACTED}"), ("bearer abcdefgh", f"bearer {REDACTED}"),
+    ("signature=hunter22", f"signature={REDACTED}"),
     ("my password is hunter22", f"my password is {REDACTED}"), ("reset my password today", "reset my password today"),
     ("https://ada:hunter22@example.com/x", f"https://{REDACTED}example.com/x"),
     ("-----BEGIN RSA PRIVATE KEY-----\nMIIE", f"-----BEGIN RSA PRIVATE KEY{REDACTED}"),
