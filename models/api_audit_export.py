@@ -51,6 +51,8 @@ class ApiAuditExport(models.AbstractModel):
 
     @api.model
     def _write_lines(self, write, told=None):
+        # before anything is read: a partition that retention dropped then would be gone, and what says so not seen
+        self.env.cr.execute("LOCK TABLE api_audit_entry IN ACCESS SHARE MODE")
         self.env.cr.execute("SELECT origin::text FROM api_audit_seal")
         [origin] = self.env.cr.fetchone()
         last = self.env["api.audit.checkpoint"]._last()

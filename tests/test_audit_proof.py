@@ -2,9 +2,11 @@
 
 import json
 from base64 import b64decode
+from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests.common import new_test_user, tagged
+from odoo.tests.common import HttpCase, new_test_user, tagged
 
 from ..core import merkle
 from ..core.canonical import leaf
@@ -152,3 +154,25 @@ class TestProof(SealedCase):
         self.env.invalidate_all()
         with self.assertRaises(UserError):
             self.env["res.config.settings"].with_user(self.manager).action_api_guard_rotate_log_key()
+
+
+@tagged("post_install", "-at_install")
+class TestProofInTheBrowser(SealedCase, HttpCase):
+    def test_an_auditor_verifies_and_looks_at_proofs(self):
+        new_test_user(self.env, "ann", groups="api_guard.group_auditor", password="ann-the-auditor")
+        self.enter(3, occurred_at=fields.Datetime.now())
+        self.seal_all()
+        runs = self.env.registry["api.audit.verify"]
+        read = runs.web_read
+
+        def web_read(run, *args, **kwargs):
+            """What the cron would do meanwhile."""
+            found = read(run, *args, **kwargs)
+            if run.state == "running":
+                run.sudo()._step()
+            return found
+
+        with patch.object(runs, "web_read", web_read):
+            self.start_tour("/odoo/api-verifications", "api_guard_verify", login="ann")
+        for path, tour in (("log", "proof"), ("checkpoints", "checkpoints"), ("traffic", "traffic")):
+            self.start_tour(f"/odoo/api-{path}", f"api_guard_{tour}", login="ann")

@@ -1,6 +1,7 @@
 """What does a verification find, of all that somebody may do who owns the database? Each is done here, with SQL."""
 
 from base64 import b64decode, b64encode
+from zlib import compress
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from odoo.exceptions import AccessError
@@ -171,6 +172,38 @@ class TestVerify(SealedCase):
                 self.checked(statement)
                 self.assert_found(kind)
                 savepoint.rollback()
+
+    # ------------------------------------------------------------- retention
+
+    def _drop(self, ids, is_told=True):
+        """Take entries as retention does; with the entry that tells of it, or without."""
+        leaves = self.seal._leaves(ids)
+        first, last = min(leaves.values()), max(leaves.values())
+        bits = bytearray((last - first) // 8 + 1)
+        for place in leaves.values():
+            bits[(place - first) >> 3] |= 1 << ((place - first) & 7)
+        self.env.cr.execute(
+            "INSERT INTO api_audit_drop (kind, way, rule, table_name, starts, ends, entry_count, first_id, last_id,"
+            " first_leaf, last_leaf, leaf_map) VALUES ('read', 'batch', 'Reads', 'x', '2026-01-01', '2026-01-02',"
+            " %s, %s, %s, %s, %s, %s) RETURNING id, dropped_at",
+            [len(ids), min(ids), max(ids), first, last, Binary(compress(bytes(bits)))],
+        )
+        drop_id, now = self.env.cr.fetchone()
+        if is_told:
+            self.enter(model="api.audit.drop", record_ids=str(drop_id), kind="write", occurred_at=now)
+        self.checked("DELETE FROM api_audit_entry WHERE id = ANY(%s)", ids)
+        return drop_id
+
+    def test_what_retention_took_is_not_missing(self):
+        self._drop([self.ids[3], self.ids[290], self.ids[310]])
+        self.assertEqual(self.verify().state, "intact")
+        self.checked("DELETE FROM api_audit_entry WHERE id = %s", self.ids[4])
+        self.assert_found("removed", self.ids[4], count=1)
+
+    def test_a_drop_of_which_no_entry_tells_is_none(self):
+        drop_id = self._drop([self.ids[3]], is_told=False)
+        run = self.assert_found("drop", count=1)
+        self.assertEqual(run.faults[0]["number"], drop_id)
 
     # ------------------------------------------------------------- checkpoints and keys
 
