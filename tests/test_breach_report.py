@@ -106,6 +106,17 @@ class TestBreachReport(TransactionCase):
         self.assertEqual([name for _model, _id, name in told["persons"]], ["=Ada <b>"])
         self.assertEqual(told["gone"], 1)
 
+    def test_what_retention_has_taken_is_told(self):
+        for starts, count in ((NOW - timedelta(days=1), 40), (NOW - timedelta(days=9), 500)):
+            self.env.cr.execute(
+                "INSERT INTO api_audit_drop (dropped_at, kind, way, rule, table_name, starts, ends, entry_count,"
+                " first_id, last_id) VALUES (%s, 'read', 'partition', 'read: 5 days', 'x', %s, %s, %s, 1, 9)",
+                [NOW, starts, starts + timedelta(days=2), count],
+            )
+        told = self._report(self.admin)._told()
+        self.assertEqual(told["dropped"], 40)
+        self.assertTrue(any("40 entries" in caveat for caveat in told["caveats"]))
+
     def test_making_a_report_is_an_entry(self):
         self._report(self.auditor)
         entry = self.env["api.audit.entry"].search([("model", "=", "api.breach.report"), ("method", "=", "make")])
