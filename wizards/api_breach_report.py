@@ -296,7 +296,7 @@ class ApiBreachReport(models.TransientModel):
             return 0
         overlapping = [("starts", "<=", self.date_to), ("ends", ">=", self.date_from)]
         [(count,)] = self.env["api.audit.drop"].sudo()._read_group(overlapping, [], ["entry_count:sum"])
-        return count or 0
+        return int(count or 0)
 
     def _first_entry(self):
         """Since when there are entries, if that is later than what is asked for."""
