@@ -453,6 +453,7 @@ class TestConsistency(WitnessCase):
         self.assertEqual((wizard.old_id, wizard.new_id, wizard.is_consistent), (old, new, True))
         self.assertIn("Only appended to", wizard.answer)
         told = json.loads(b64decode(wizard.proof))
+        self.assertIn(f"/{wizard.id}/proof/consistency-{old.number}-{new.number}.json", wizard.action_download()["url"])
         before, after = (parse(canonical(told[name]["body"])) for name in ("from", "to"))
         proof = [b64decode(step) for step in told["proof"]]
         self.assertTrue(verify_consistency(before.size, after.size, before.root, after.root, proof))

@@ -1,6 +1,10 @@
 """Can a person do in the browser what the addon is for? Policy, key, two calls, and both in the log."""
 
+import json
 import time
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import pyotp
@@ -8,6 +12,8 @@ from odoo.tests.common import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..hooks import post_load
+from ..models import carrier, heads, vault
+from .test_vault import ONE
 
 
 @tagged("post_install", "-at_install")
@@ -128,3 +134,23 @@ class TestTours(HttpCase):
         self.assertTrue(lock.is_locked)
         self.start_tour("/odoo/api-lockouts", "api_guard_lockouts", login="mia")
         self.assertEqual((lock.status, lock.unlocked_by.login), ("unlocked", "mia"))
+
+    def test_a_manager_lets_checkpoints_leave_and_compares_them(self):
+        mia = new_test_user(self.env, "mia", groups="api_guard.group_manager", password="mia-the-manager")
+        seal, event = self.env["api.audit.seal"], self.env["api.audit.entry"]._append_event
+        with TemporaryDirectory() as folder, ExitStack() as patches:
+            options = {"data_dir": folder, vault.OPTION: ONE}
+            for module in (carrier, heads, vault):
+                patches.enter_context(patch.object(module, "config", options))
+            for number in range(2):
+                event(self.env.cr.execute, "res.partner", "read", request_id=f"{number:020x}")
+                seal._seal()
+            self.start_tour("/odoo/api-witnesses", "api_guard_witness", login="mia")
+            [line] = Path(folder, "api_guard", "witness", "checkpoints.jsonl").read_text().splitlines()
+            self.assertEqual(json.loads(line)["body"]["number"], self.env["api.audit.checkpoint"]._last().number)
+            self.start_tour("/odoo/api-checkpoints", "api_guard_consistency", login="mia")
+            first, last = self.env["api.audit.checkpoint"].search([("note", "=", False)], order="number")[-2:]
+            wizard = self.env["api.audit.consistency"].with_user(mia).create({"old_id": first.id, "new_id": last.id})
+            self.authenticate("mia", "mia-the-manager")
+            told = self.url_open(wizard.action_download()["url"]).json()
+            self.assertEqual(told["to"]["body"]["number"], last.number)

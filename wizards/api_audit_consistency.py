@@ -57,6 +57,11 @@ class ApiAuditConsistency(models.TransientModel):
             count=new.size - old.size, old=old.size,
         )  # fmt: skip
 
+    def action_download(self):
+        self.ensure_one()
+        url = f"/web/content/{self._name}/{self.id}/proof/{self.file_name}?download=true"
+        return {"type": "ir.actions.act_url", "url": url, "target": "download"}
+
     @api.model
     def _encoded(self, document):
         return b64encode(json.dumps(document, indent=1).encode() + b"\n")
