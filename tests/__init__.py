@@ -14,6 +14,7 @@ from . import test_heads
 from . import test_i18n
 from . import test_journal
 from . import test_key_life
+from . import test_nudge
 from . import test_limits
 from . import test_policy_document
 from . import test_screens

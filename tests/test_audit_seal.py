@@ -248,6 +248,13 @@ class TestSeal(SealedCase):
             self.env.cr.execute(f"RESET {setting}")
         self.assertEqual(b64decode(self.checkpoints._last().root), self._root())
 
+    def test_an_entry_of_50_megabytes_is_sealed_like_others(self):
+        """The recorder writes none; somebody else's code, or a later version, may."""
+        [entry_id] = self.enter(arguments="é" * (25 * 1024 * 1024))
+        self.assertEqual(self.seal_all(), 1)
+        self.assertEqual(self.leaves(), [entry_id])
+        self.assertEqual(b64decode(self.checkpoints._last().root), self._root())
+
     # -------------------------------------------------------------------- traffic
 
     def test_each_entry_is_counted_once(self):
