@@ -306,11 +306,13 @@ def _last_checkpoint(cr):
 def _leaves(cr, table, first_id, last_id, ids=None):
     """The leaves of a table's entries, or of those with `ids`; read a tile at a time."""
     ours = SQL("unnest(%s) e (id)", ids) if ids is not None else SQL("%s e", SQL.identifier(table))
+    # tiles are joined last: eight kilobytes are not sorted along with each entry
     query = SQL(
-        "SELECT b.number, array_agg(u.place - 1 ORDER BY u.place), t.hashes"
-        "  FROM api_audit_leaf_block b JOIN api_audit_tile t ON t.level = 0 AND t.number = b.number"
+        "SELECT ours.number, ours.places, t.hashes FROM ("
+        "SELECT b.number, array_agg(u.place - 1 ORDER BY u.place) AS places FROM api_audit_leaf_block b"
         " CROSS JOIN unnest(b.entry_ids) WITH ORDINALITY u (id, place) JOIN %s ON e.id = u.id"
-        " WHERE b.span && int8range(%s, %s, '[]') GROUP BY b.number, t.hashes ORDER BY b.number",
+        " WHERE b.span && int8range(%s, %s, '[]') GROUP BY b.number"
+        ") ours JOIN api_audit_tile t ON t.level = 0 AND t.number = ours.number ORDER BY ours.number",
         ours, first_id, last_id,
     )  # fmt: skip
     digest, bits, first, last, count = sha256(), bytearray(), None, None, 0

@@ -50,7 +50,7 @@ class ApiAuditHold(models.Model):
             ]
             hold.subject = ", ".join(filter(None, parts)) or False
 
-    @api.constrains("credential_id", "user_id", "starts", "ends")
+    @api.constrains("name", "credential_id", "user_id", "starts", "ends")  # the name is always given
     def _check_scope(self):
         for hold in self:
             if not (hold.credential_id or hold.user_id or hold.user_number or hold.starts or hold.ends):

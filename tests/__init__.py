@@ -59,3 +59,4 @@ from .core import test_reading
 from . import test_redaction
 from .core import test_breach
 from . import test_breach_report
+from . import test_retention

@@ -290,3 +290,13 @@ def test_a_table_of_the_log_that_is_missing_is_made_again(log):
     assert log.value("SELECT arguments FROM api_audit_entry WHERE method = 'missing'") == f"api_audit_entry_read_{now}"
     assert log.value("SELECT count(*) FROM api_audit_entry_read_rest") == 0
     assert log.count() == 3
+
+
+def test_nothing_of_it_outlives_the_addon(log):
+    log.look_after()
+    log.run("env['ir.module.module'].search([('name', '=', 'api_guard')]).button_immediate_uninstall()")
+    left = log.rows(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'S') AND relname ~"
+        " '^api_audit_(entry|drop|hold|retention|archive|partition)' UNION ALL"
+        " SELECT proname FROM pg_proc WHERE proname ~ '^api_guard_(append|is_held|add|attach|place|length|seal_off)'")
+    assert not left
