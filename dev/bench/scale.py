@@ -143,8 +143,10 @@ told(
     key_day_ms=median(lambda model: page("api.audit.entry", [
         ("credential_id", "=", key.id), ("occurred_at", ">=", day), ("occurred_at", "<", day + timedelta(days=1))],
         model)),
-    counts={name: median(lambda model: model["api.audit.entry"].search_count(month + domain), 5)
-            for name, domain in counts.items()},
+    counts={name: median(lambda model: model["api.audit.entry"].search_count(month + domain, limit=10001), 5)
+            for name, domain in counts.items()},  # as the list does: beyond that it shows "10000+"
+    all_counts={name: median(lambda model: model["api.audit.entry"].search_count(month + domain), 3, 1)
+                for name, domain in counts.items()},
     graph_of_entries_ms=median(lambda model: model["api.audit.entry"].formatted_read_group(
         recent, ["occurred_at:day", "outcome"], ["__count"]), 3, 1),
     graph_30d_ms=median(lambda model: model["api.audit.rollup"].formatted_read_group(
@@ -233,7 +235,8 @@ def _measure(count, progress):
     told = _run(FULL, SCREENS, month=[first, last], day=f"{months[-1][0][:8]}05 00:00:00")
     results |= {name: told[name] for name in ("default_list_ms", "key_day_ms", "graph_30d_ms")}
     results["month_count_ms"] = max(told["counts"].values())
-    say(f"  counts of a month: {told['counts']}; graph of the entries themselves: {told['graph_of_entries_ms']} ms")
+    say(f"  counts of a month, as the list asks: {told['counts']} ms; without a limit: {told['all_counts']} ms;"
+        f" graph of the entries themselves: {told['graph_of_entries_ms']} ms")
     progress.part("a hundred partitions")
     _add_partitions(FULL)
     crowded = _run(FULL, SCREENS, month=[first, last], day=f"{months[-1][0][:8]}05 00:00:00")
