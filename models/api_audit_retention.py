@@ -23,6 +23,7 @@ from .api_audit_partition import BATCH
 _logger = logging.getLogger(__name__)
 
 MAX_DAYS = 36_500
+LEAST_DAYS = 30  # that whoever manages API Guard alone may set
 PAUSE = 0.05  # seconds between two batches
 RUN = 60.0  # seconds of one run of the cron, but for the unit that it is at
 CHUNK = 100_000  # entries that are looked up, and archived, at a time where they go row by row
@@ -67,6 +68,15 @@ class ApiAuditRetention(models.Model):
             raise ValidationError(
                 self.env._("Entries are kept for 1 to %(most)s days, or for ever (0).", most=MAX_DAYS)
             )
+
+    @api.constrains("days")
+    def _check_who_shortens(self):
+        """A manager of API Guard could have their own traces go within a day. Asked of the user: this runs as sudo."""
+        if not self.env.user._is_system() and any(0 < line.days < LEAST_DAYS for line in self):
+            raise ValidationError(
+                self.env._("Only an administrator of Odoo lets entries go after less than %(least)s days.",
+                           least=LEAST_DAYS)
+            )  # fmt: skip
 
     def write(self, vals):
         """That the time was changed is an entry."""

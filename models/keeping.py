@@ -11,6 +11,7 @@ from odoo.http import Response
 from ..core.call import Door
 from ..core.digest import MAX_DIGESTS
 from ..core.policy import Detail, Keeping, keeping
+from ..core.protected import GUARD_MODELS
 from ..core.reading import reading_of
 from ..core.redact import redact
 
@@ -48,7 +49,7 @@ def keep_result(exchange, method, result):
     arguments = exchange.call.arguments or {}
     exchange.reading = reading_of(method, arguments, result)
     keeping = keeping_of(exchange)
-    if keeping.detail is not Detail.RESULTS:
+    if keeping.detail is not Detail.RESULTS or target.model in GUARD_MODELS:  # of the log, they would be its values
         return
     told = _with_names(method, arguments, result)
     exchange.results = _redacted(exchange, target, _detail(target, keeping), told)

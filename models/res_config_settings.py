@@ -142,6 +142,13 @@ class ResConfigSettings(models.TransientModel):
                                "reached from here?", error=error)
                 ) from None  # fmt: skip
 
+    @api.model
+    def default_get(self, fields):
+        """Odoo reads the parameters for whoever asks, whatever groups a field has: ours are not everybody's to know."""
+        if not self.env.is_system():
+            fields = [name for name in fields if not name.startswith("api_guard_")]
+        return super().default_get(fields)
+
     def set_values(self):
         """Odoo forgets a parameter that is zero; here zero means something."""
         result = super().set_values()

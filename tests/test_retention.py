@@ -47,6 +47,15 @@ class TestRetention(TransactionCase):
         with self.assertRaises(IntegrityError), self.env.cr.savepoint():
             self.line.create({"kind": "read", "days": 1})
 
+    def test_managers_cannot_have_their_traces_go_within_days(self):
+        line = self.line.with_user(self.manager)
+        for days in (1, 29):
+            with self.subTest(days), self.assertRaises(ValidationError), self.env.cr.savepoint():
+                line.days = days
+                line.flush_recordset()
+        line.days = 30
+        self.line.with_user(self.env.ref("base.user_admin")).days = 1
+
     def test_a_preview_tells_before_anything_is_saved(self):
         with Form(self.line.with_user(self.manager)) as form:
             self.assertIn("1 partitions", form.preview)

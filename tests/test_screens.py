@@ -176,6 +176,16 @@ class TestScreens(TransactionCase):
         ours = {name for name in ours.mapped("model") if name.startswith("api.")}
         self.assertEqual(ours, set(RIGHTS))
 
+    def test_settings_are_told_to_administrators_alone(self):
+        """Odoo's `default_get` reads them for everybody, whatever the groups of a field."""
+        self.env["ir.config_parameter"].set_param("api_guard.store_url", "redis://:a secret@127.0.0.1/0")
+        settings = self.env["res.config.settings"]
+        names = [name for name in settings._fields if name.startswith("api_guard_")]
+        for user in (self.plain, self.auditor, self.manager):
+            self.assertEqual(settings.with_user(user).default_get(names), {}, user.login)
+        told = settings.with_user(self.env.ref("base.user_admin")).default_get(names)
+        self.assertIn("a secret", told["api_guard_store_url"])
+
     def test_users_see_their_own_keys_and_auditors_all(self):
         keys = self.env["api.credential"].browse(key.id for key in self.keys.values())
         for user, seen in ((self.plain, self.keys[self.plain]), (self.auditor, keys), (self.manager, keys)):
