@@ -132,6 +132,10 @@ class ApiBreachReport(models.TransientModel):
             "target": "current",
         }
 
+    @api.depends("subject")
+    def _compute_display_name(self):
+        self.display_name = self.env._("Breach Report")
+
     def action_xlsx(self):
         return self._download("xlsx")
 
