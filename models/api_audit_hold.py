@@ -13,7 +13,7 @@ SCOPE = ("credential_id", "user_id", "user_number", "starts", "ends")
 
 class ApiAuditHold(models.Model):
     _name = "api.audit.hold"
-    _inherit = ["api.guard.configuration"]
+    _inherit = ["api.guard.written"]
     _description = "Legal Hold on the Audit Log"
     _order = "released_at DESC NULLS FIRST, id DESC"
 
@@ -59,7 +59,8 @@ class ApiAuditHold(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for values in vals_list:
-            values.pop("released_at", None)
+            for name in ("released_at", "released_by"):
+                values.pop(name, None)
             user = self.env["res.users"].sudo().browse(values.get("user_id") or [])
             values.update(user_number=user.id or None, login=user.login)
         holds = super().create(vals_list)

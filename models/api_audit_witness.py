@@ -34,7 +34,7 @@ _SETTINGS = {"name", "active", "secret", "pause", *_PLACE}
 
 class ApiAuditWitness(models.Model):
     _name = "api.audit.witness"
-    _inherit = ["api.guard.configuration"]
+    _inherit = ["api.guard.written"]
     _description = "Witness of the Audit Log"
     _order = "name, id"
 

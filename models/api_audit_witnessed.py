@@ -45,7 +45,7 @@ class ApiWitness(models.AbstractModel):
 
 class ApiAuditWitnessed(models.Model):
     _name = "api.audit.witnessed"
-    _inherit = ["api.guard.configuration"]
+    _inherit = ["api.guard.written"]
     _description = "Witnessed Log"
     _order = "name, origin, id"
 

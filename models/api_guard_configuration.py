@@ -1,6 +1,7 @@
 """What configures API Guard is not changed by the programs that it guards."""
 
 from odoo import api, models
+from odoo.tools import clean_context
 
 
 class ApiGuardConfiguration(models.AbstractModel):
@@ -25,3 +26,21 @@ class ApiGuardConfiguration(models.AbstractModel):
     def unlink(self):
         self.env["api.guard"]._require_configuration_right(self.env)
         return super().unlink()
+
+
+class ApiGuardWritten(models.AbstractModel):
+    """Mixin: what is readonly is written by the guard alone, so that no default fills it: of no context, nor a user's."""
+
+    _name = "api.guard.written"
+    _inherit = ["api.guard.configuration"]
+    _description = "API Guard: written by the guard"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        bare = self.with_context(clean_context(self.env.context))
+        return super(ApiGuardWritten, bare).create(vals_list)
+
+    @api.model
+    def default_get(self, fields):
+        given = [name for name in fields if name in self._fields and not self._fields[name].readonly]
+        return super().default_get(given)

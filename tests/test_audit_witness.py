@@ -158,6 +158,12 @@ class TestWitness(WitnessCase):
         with self.assertRaises(AccessError):
             self.witnesses.with_user(self.manager).create({"name": "x", "kind": "file", "path": "x.jsonl",
                                                            "delivered_number": 99})  # fmt: skip
+        context = {"default_delivered_number": 99, "default_delivered_at": "2026-01-01", "default_is_told_of": True}
+        values = {"name": "y", "kind": "file", "path": "y.jsonl"}
+        self.env["ir.default"].set("api.audit.witness", "delivered_number", 98)
+        made = self.witnesses.with_user(self.manager).with_context(**context)
+        [saved] = made.web_save(values, {"delivered_number": {}, "delivered_at": {}, "is_told_of": {}})
+        self.assertEqual(saved | {"id": 0}, {"id": 0, "delivered_number": 0, "delivered_at": False, "is_told_of": False})
         auditor = new_test_user(self.env, "ann", groups="api_guard.group_auditor")
         for change in (lambda: witness.with_user(auditor).write({"name": "x"}), witness.with_user(auditor).action_test):
             with self.assertRaises(AccessError):
@@ -361,6 +367,10 @@ class TestWitnessed(WitnessCase):
                 log.write(values)
         with self.assertRaises(AccessError):
             log.unlink()
+        context = {"default_number": 7, "default_body": "x", "default_told_at": "2026-01-01"}
+        made = self.logs.with_user(self.manager).with_context(**context).create({"origin": "another"})
+        self.assertEqual((made.state, made.number, made.size, made.body), ("waiting", 0, 0, False))
+        self.assertFalse(made.told_at)
 
 
 @tagged("post_install", "-at_install")
