@@ -6,6 +6,7 @@ that is down is told later, and no other waits for it.
 """
 
 import json
+import logging
 import socket
 import time
 from datetime import datetime, timedelta, timezone
@@ -23,6 +24,8 @@ from ..core.witness import Refusal, document, sign_webhook, syslog_line, wait
 from . import carrier, vault
 from .carrier import Problem, Undelivered
 from .vault import VaultUnreadable
+
+_logger = logging.getLogger(__name__)
 
 PURPOSE = "witness"
 SECONDS = 15.0  # for one witness, until the next has its turn
@@ -163,6 +166,9 @@ class ApiAuditWitness(models.Model):
             raise Undelivered(Problem.ADDRESS)
         elif self.kind in ("webhook", "odoo"):
             carrier.check_url(self.url or "")
+        database = self.database or ""  # it becomes a header
+        if not database.isascii() or not database.isprintable():
+            raise Undelivered(Problem.ADDRESS)
 
     def _recipients(self):
         found = [text.strip() for text in (self.email or "").split(",") if text.strip()]
@@ -179,7 +185,12 @@ class ApiAuditWitness(models.Model):
         if self._is_copy():
             return
         for witness in self._active():
-            witness._tell_all()
+            try:
+                witness._tell_all()
+            except Exception as error:
+                _logger.exception("witness %s: it cannot be told", witness.id)
+                self.env.cr.rollback()
+                witness._note_broken(error)
         self._notice_late()
         left = self._active().filtered(lambda witness: witness._is_time() and witness._next())
         self.env["ir.cron"]._commit_progress(remaining=len(left))
@@ -348,6 +359,12 @@ class ApiAuditWitness(models.Model):
         codes = [refusal.value for refusal in Refusal if refusal.is_alarming]
         if self.kind == "odoo" and error.detail in codes and is_new:
             self.env["api.alert"]._raise(self.env.cr, Signal.LOG_DISPUTED, detail=f"{self.name}: {error.detail}")
+
+    def _note_broken(self, error):
+        """Of what nobody thought of, people are told its kind, and the server's log the rest."""
+        if self.exists().try_lock_for_update():
+            self._note_failure(Undelivered(Problem.UNREACHABLE, type(error).__name__))
+            self.env["ir.cron"]._commit_progress(1)
 
     @api.model
     def _notice_late(self):

@@ -183,6 +183,8 @@ def post(url, body, headers):
             return response.status, response.read(MAX_ANSWER)
     except (OSError, http.client.HTTPException) as error:
         raise Undelivered(Problem.UNREACHABLE, _told(error)) from None
+    except ValueError:  # a header that is none
+        raise Undelivered(Problem.ADDRESS) from None
     finally:
         connection.close()
 

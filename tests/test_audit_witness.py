@@ -10,6 +10,7 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests.common import new_test_user, tagged
+from odoo.tools import mute_logger
 
 from ..core.call import Credential, Kind, State
 from ..core.canonical import canonical, leaf
@@ -96,6 +97,21 @@ class TestWitness(WitnessCase):
             self.witnesses._cron_tell()
         self.assertEqual((dead.state, dead.failures, dead.last_error), ("fine", 0, False))
         self.assertTrue(self.witnesses._check()[0])
+
+    def test_one_that_breaks_stops_no_other(self):
+        broken = self.witness("webhook", name="a broken one", url="https://a.example", secret=SECRET)
+        fine = self.witness()
+        patch_post = patch.object(carrier, "post", side_effect=RuntimeError("nobody thought of it"))
+        patch_rollback = patch.object(self.env.cr, "rollback")
+        with patch_post, patch_rollback as rollback, mute_logger("odoo.addons.api_guard.models.api_audit_witness"):
+            self.witnesses._cron_tell()
+        rollback.assert_called_once_with()
+        self.assertEqual((fine.state, broken.state, broken.detail), ("fine", "failing", "RuntimeError"))
+
+    def test_a_database_that_fits_no_header_is_not_saved(self):
+        for database in ("shop☃", "a\r\nb", "a\tb"):
+            with self.subTest(database), self.assertRaises(ValidationError):
+                self.witness("odoo", url="https://a.example", database=database, secret=SECRET)
 
     def test_people_are_told_once_of_one_that_is_behind_for_an_hour(self):
         witness = self.witness(path="file.jsonl")

@@ -143,6 +143,13 @@ class TestHttp(Outside, Http, BaseCase):
         self.assertEqual((path, headers["X-Test"], body), ("/a?b=c", "1", b"{}"))
         self.assertEqual(headers["Host"], url.removeprefix("http://"))
 
+    def test_what_is_no_header_is_not_delivered(self):
+        server, url = self.serve(ok)
+        for value in ("shop☃", "a\r\nb"):
+            with self.subTest(value):
+                self.assertIs(self.problem(carrier.post, url, b"", {"X-Odoo-Database": value}), Problem.ADDRESS)
+        self.assertEqual(server.asked, [])
+
     def test_private_hosts_need_leave_of_odoo_conf(self):
         server, _url = self.serve(ok)
         del self.options[NETWORKS]
