@@ -69,7 +69,7 @@ class ApiAuditHold(models.Model):
         return holds
 
     def write(self, vals):
-        if set(vals) & {*SCOPE, "login", "released_at", "released_by"}:
+        if set(vals) & {"name", *SCOPE, "login", "released_at", "released_by"}:
             raise UserError(self.env._("What is held stays as it is. Make another hold, then release this one."))
         return super().write(vals)
 

@@ -10,6 +10,7 @@ import logging
 import socket
 import time
 from datetime import datetime, timedelta, timezone
+from secrets import token_hex
 
 from markupsafe import Markup
 from odoo import api, fields, models
@@ -108,6 +109,7 @@ class ApiAuditWitness(models.Model):
         for witness, secret in zip(witnesses, secrets, strict=True):
             if secret:
                 witness._seal_secret(secret)
+            witness._enter("create")
         return witnesses
 
     def write(self, vals):
@@ -117,11 +119,36 @@ class ApiAuditWitness(models.Model):
         moved = self.filtered(lambda witness: witness._is_moved(vals))
         if moved:
             vals |= {"failures": 0, "next_try_at": False, "problem": False, "detail": False, "is_told_of": False}
+        before = {witness: witness._in_words() for witness in self}
         result = super().write(vals)
         moved._seal_secret(None)
         if secret:
             self._seal_secret(secret)
+        for witness in self.filtered(lambda witness: secret or witness._in_words() != before[witness]):
+            witness._enter("write", before[witness])
         return result
+
+    def unlink(self):
+        gone = [(witness.id, witness._in_words()) for witness in self]
+        result = super().unlink()
+        for witness_id, words in gone:
+            self.browse(witness_id)._enter("unlink", words)
+        return result
+
+    def _in_words(self):
+        """Where it sends what, for an entry: data, not a text of the screens. A URL's query may be a secret."""
+        told = {name: self[name] for name in ("name", "active", "pause", *_PLACE)}
+        return json.dumps(told | {"url": (self.url or "").partition("?")[0]}, ensure_ascii=False)
+
+    def _enter(self, method, before=""):
+        """Who is told is an entry: else whoever changes the log could first have nobody told. `before`: as it was."""
+        self.env.flush_all()
+        after = "" if method == "unlink" else self._in_words()
+        self.env["api.audit.entry"]._append_event(
+            self.env.cr.execute, self._name, method, request_id=token_hex(10), user_id=self.env.uid,
+            login=self.env.user.login, record_ids=str(self.id), record_count=1,
+            arguments=" → ".join(filter(None, (before, after))),
+        )  # fmt: skip
 
     def _is_moved(self, vals):
         """Would what it is told go elsewhere? Then its secret must not go along: whoever moves it may not know that."""

@@ -94,13 +94,29 @@ class ApiAuditWitnessed(models.Model):
     def create(self, vals_list):
         for vals in vals_list:
             self._check_given(vals)
-        return super().create(vals_list)
+        logs = super().create(vals_list)
+        for log in logs:
+            log._enter("create", log._in_words())
+        return logs
 
     def write(self, vals):
         self._check_given(vals)
+        for log in self.filtered("number"):
+            if any(name in vals and (vals[name] or False) != log[name] for name in ("origin", "public_key")):
+                raise UserError(
+                    self.env._("What is known of a log was signed with its key. To trust another one, start anew.")
+                )
         if "public_key" in vals:
             vals = {**vals, "is_trusted_unseen": False}
-        return super().write(vals)
+        before = {log: log._in_words() for log in self}
+        result = super().write(vals)
+        for log in self.filtered(lambda log: log._in_words() != before[log]):
+            log._enter("write", f"{before[log]} → {log._in_words()}")
+        return result
+
+    def _in_words(self):
+        """Who is believed what, for an entry: data, not a text of the screens."""
+        return f"origin {self.origin}, key {self.public_key or ''}, user {self.user_id.id or ''}"
 
     @api.model
     def _check_given(self, vals):
@@ -216,19 +232,20 @@ class ApiAuditWitnessed(models.Model):
         self.env["api.guard"]._require_configuration_right(self.env)
         if not self.env.su and not self.env.user.has_group("api_guard.group_manager"):
             raise AccessError(self.env._("Only API Guard managers decide which log is trusted."))
-        self._enter_anew()
+        self._enter("start_anew", self.body)  # it may have been the proof of something
         forgotten = ("public_key", "made_at", "body", "signature", "refusal", "refused_at", "refused_body")
         self.sudo()._set(number=0, is_trusted_unseen=False, **dict.fromkeys(forgotten))
 
-    def _enter_anew(self):
-        """What is forgotten is an entry: it may have been the proof of something."""
+    def _enter(self, method, text):
+        """Whom this database believes is an entry."""
+        self.env.flush_all()
         self.env["api.audit.entry"]._append_event(
             self.env.cr.execute,
             self._name,
-            "start_anew",
+            method,
             request_id=token_hex(10),
             user_id=self.env.uid,
             login=self.env.user.login,
             record_ids=str(self.id),
-            arguments=self.body,
+            arguments=text,
         )

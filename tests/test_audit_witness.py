@@ -185,6 +185,29 @@ class TestWitness(WitnessCase):
             with self.assertRaises(AccessError):
                 change()
 
+    def entered(self, record, user):
+        self.env.flush_all()
+        self.env.cr.execute(
+            "SELECT method, arguments FROM api_audit_entry WHERE model = %s AND record_ids = %s AND user_id = %s"
+            " ORDER BY id", [record._name, str(record.id), user.id])  # fmt: skip
+        return self.env.cr.fetchall()
+
+    def test_who_is_told_is_an_entry_without_the_secret(self):
+        witness = self.witness("webhook", url="https://a.example/?token=1", secret=SECRET).with_user(self.manager)
+        witness.write({"url": "https://b.example/?token=2", "secret": SECRET + "?"})
+        witness.write({"secret": SECRET + "!"})
+        witness.write({"name": "webhook"})
+        witness.active = False
+        witness.sudo().write({"failures": 2})
+        witness.unlink()
+        entered = self.entered(witness, self.manager)
+        self.assertEqual([method for method, _text in entered], ["create", *["write"] * 3, "unlink"])
+        self.assertIn("a.example", entered[1][1])
+        self.assertIn("b.example", entered[1][1])
+        self.assertIn('"active": false', entered[3][1])
+        for word in (SECRET, "token"):
+            self.assertNotIn(word, str(entered))
+
     def test_where_it_may_not_go_it_cannot_be_saved(self):
         for values in (
             {"kind": "file", "path": "../vault.key"},
@@ -384,9 +407,21 @@ class TestWitnessed(WitnessCase):
         with self.assertRaises(AccessError):
             log.unlink()
         context = {"default_number": 7, "default_body": "x", "default_told_at": "2026-01-01"}
+        for values in ({"origin": "x"}, {"public_key": b64encode(bytes(32)).decode()}, {"public_key": False}):
+            with self.assertRaises(UserError):
+                log.write(values)
+        log.write({"name": "a shop", "origin": log.origin, "public_key": log.public_key})
         made = self.logs.with_user(self.manager).with_context(**context).create({"origin": "another"})
         self.assertEqual((made.state, made.number, made.size, made.body), ("waiting", 0, 0, False))
         self.assertFalse(made.told_at)
+        made.write({"origin": "a third", "public_key": b64encode(bytes(32)).decode()})
+        self.env.cr.execute(
+            "SELECT method, arguments FROM api_audit_entry WHERE model = 'api.audit.witnessed' AND user_id = %s"
+            " ORDER BY id", [self.manager.id])  # fmt: skip
+        [created, written] = self.env.cr.fetchall()
+        self.assertEqual((created[0], written[0]), ("create", "write"))
+        self.assertIn("origin another, key ,", written[1])
+        self.assertIn("origin a third, key AAAA", written[1])
 
 
 @tagged("post_install", "-at_install")

@@ -107,7 +107,7 @@ class TestRetention(TransactionCase):
         context = {"default_released_at": "2026-01-01", "default_released_by": self.manager.id, "default_login": "x"}
         other = holds.with_context(**context).create({"name": "Case 4", "starts": "2026-01-01"})
         self.assertEqual((other.status, other.released_by.id, other.login), ("held", False, False))
-        for values in ({"user_id": self.manager.id}, {"released_at": fields.Datetime.now()}, {"ends": "2026-01-01"}):
+        for values in ({"user_id": self.manager.id}, {"name": "x"}, {"released_at": fields.Datetime.now()}, {"ends": "2026-01-01"}):
             with self.assertRaises(UserError):
                 hold.write(values)
         with self.assertRaises(UserError):
