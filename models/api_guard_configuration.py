@@ -1,6 +1,7 @@
 """What configures API Guard is not changed by the programs that it guards."""
 
 from odoo import api, models
+from odoo.exceptions import AccessError
 from odoo.tools import clean_context
 
 
@@ -39,6 +40,11 @@ class ApiGuardWritten(models.AbstractModel):
     def create(self, vals_list):
         bare = self.with_context(clean_context(self.env.context))
         return super(ApiGuardWritten, bare).create(vals_list)
+
+    @api.model
+    def _check_written(self, vals):
+        if not self.env.su and any(name in self._fields and self._fields[name].readonly for name in vals):
+            raise AccessError(self.env._("This is written by the guard alone."))
 
     @api.model
     def default_get(self, fields):

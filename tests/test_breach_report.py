@@ -79,6 +79,21 @@ class TestBreachReport(TransactionCase):
         self.assertEqual(told["untold"], [["res.partner: action_x", 1]])
         self.assertEqual({call[1] for call in told["calls"]}, {"r-1", "r-2", "r-3", "r-4"})
 
+    def test_nobody_writes_what_it_found(self):
+        reports = self.env["api.breach.report"].with_user(self.auditor)
+        with self.assertRaises(AccessError):
+            reports.create({"content": "{}"})
+        made = reports.with_context(default_content="{}", default_subject="user")
+        [saved] = made.web_save({}, {"content": {}, "subject": {}})
+        self.assertEqual((saved["content"], saved["subject"]), (False, "key"))
+        report = self._report(self.auditor)
+        with self.assertRaises(AccessError):
+            report.write({"content": "{}"})
+        report.write({"nature": "a letter"})
+        self.assertTrue(report.content)
+        report.write({"date_from": NOW - timedelta(days=2)})
+        self.assertFalse(report.content, "what was found is not shown for another question")
+
     def test_by_user_by_network_and_by_time(self):
         def calls(**values):
             return {call[1] for call in self._report(self.admin, **values)._told()["calls"]}

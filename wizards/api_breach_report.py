@@ -30,13 +30,14 @@ MAX_IDS = 5_000  # of one model that are looked up for persons
 MAX_PERSONS = 5_000
 MAX_SHOWN = 200  # lines of a list on the screen
 _PAGE = 5_000
+_QUESTION = {"subject", "credential_id", "user_id", "network", "date_from", "date_to", "more_fields"}
 _LISTED = ("occurred_at", "request_id", "model", "method", "operation", "kind", "read_ids", "read_fields", "row_count",
            "record_count", "peer")  # fmt: skip
 
 
 class ApiBreachReport(models.TransientModel):
     _name = "api.breach.report"
-    _inherit = ["api.guard.configuration"]
+    _inherit = ["api.guard.written"]
     _description = "Breach Report"
 
     subject = fields.Selection(
@@ -65,6 +66,19 @@ class ApiBreachReport(models.TransientModel):
     summary = fields.Html(compute="_compute_summary")
     xlsx = fields.Binary(compute="_compute_xlsx")
     pdf = fields.Binary(compute="_compute_pdf")
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._check_written(vals)
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_written(vals)
+        result = super().write(vals)
+        if _QUESTION.intersection(vals):
+            self.sudo().content = False  # it answers another question
+        return result
 
     @api.depends("noticed_at")
     def _compute_due_at(self):
@@ -122,7 +136,8 @@ class ApiBreachReport(models.TransientModel):
         if not self.env.su and not self.env.user.has_group("api_guard.group_auditor"):
             raise AccessError(self.env._("Only auditors of API Guard make reports."))
         self._enter()
-        self.content = json.dumps(self._found(), ensure_ascii=False)
+        found = json.dumps(self._found(), ensure_ascii=False)
+        self.sudo().content = found
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Breach Report"),
