@@ -33,7 +33,7 @@ _TRIES = 8  # of a table that somebody reads, in one run
 
 class ApiAuditRetention(models.Model):
     _name = "api.audit.retention"
-    _inherit = ["api.guard.configuration"]
+    _inherit = ["api.guard.written"]
     _description = "Retention of the Audit Log"
     _order = "sequence, id"
     _rec_name = "kind"
@@ -80,6 +80,7 @@ class ApiAuditRetention(models.Model):
 
     def write(self, vals):
         """That the time was changed is an entry."""
+        self._check_written(vals)
         before = {line: line._rule() for line in self}
         result = super().write(vals)
         for line in self.filtered(lambda line: line._rule() != before[line]):

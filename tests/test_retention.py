@@ -86,6 +86,13 @@ class TestRetention(TransactionCase):
         self.env.cr.execute("SELECT arguments FROM api_audit_entry WHERE model = 'api.audit.retention'")
         self.assertEqual(self.env.cr.fetchone()[0], "read: 90 days (month) → read: 30 days (month)")
 
+    def test_nobody_writes_why_nothing_goes(self):
+        line = self.line.with_user(self.manager)
+        for values in ({"problem": False}, {"problem": "x", "days": 5}, {"kind": "write"}):
+            with self.subTest(values), self.assertRaises(AccessError):
+                line.write(values)
+        self.assertEqual((line.kind, line.days), ("read", 90))
+
     def test_managers_drop_and_auditors_do_not(self):
         with self.assertRaises(AccessError):
             self.line.with_user(self.auditor).action_drop_now()
