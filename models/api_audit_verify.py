@@ -75,10 +75,20 @@ class ApiAuditVerify(models.Model):
 
         `pinned`: public keys that somebody has kept elsewhere, in base64; others are not believed.
         """
-        last = not is_full and not pinned and self.search([("state", "=", "intact")], limit=1)
-        start = last and last.place.get("next")
+        start = None if is_full or pinned else self._start()
         values = {"is_full": not start, "asked_by": asked_by, "pinned": pinned, "user_id": self.env.uid}
         return self.create({**values, "place": start or {"head": None, "size": 0, "entry": 0}})
+
+    @api.model
+    def _start(self):
+        """From where an incremental one goes on; None: there is no such place."""
+        last = self.search([("state", "=", "intact"), *self._not_ahead()], limit=1)
+        return (last.place or {}).get("next")
+
+    @api.model
+    def _not_ahead(self):
+        """A row that says it is of the future was written by somebody else, and stands for no verification."""
+        return [("started_at", "<=", fields.Datetime.now())]
 
     def action_verify(self):
         """Verify what was sealed since the last time, in the background."""
@@ -129,10 +139,11 @@ class ApiAuditVerify(models.Model):
     @api.model
     def _due(self):
         now = fields.Datetime.now()
-        daily = [("asked_by", "=", "cron"), ("started_at", ">", fields.Datetime.subtract(now, hours=23))]
+        past = self._not_ahead()
+        daily = [("asked_by", "=", "cron"), ("started_at", ">", fields.Datetime.subtract(now, hours=23)), *past]
         if self.search_count(daily, limit=1):
             return self.browse()
-        weekly = [("is_full", "=", True), ("started_at", ">", fields.Datetime.subtract(now, days=_FULL_EVERY))]
+        weekly = [("is_full", "=", True), ("started_at", ">", fields.Datetime.subtract(now, days=_FULL_EVERY)), *past]
         return self._begin(not self.search_count(weekly, limit=1), "cron")
 
     @api.model

@@ -1,9 +1,12 @@
 """Settings: the key that signs the log, and whether sealing and verifying work."""
 
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 _LATE = 5  # minutes
+_VERIFIED_WITHIN = timedelta(days=2)
 
 _SEALING = f"""
     SELECT size, sealed_at, sealed_at > now() AT TIME ZONE 'utc' - interval '{_LATE} minutes',
@@ -85,10 +88,37 @@ class ResConfigSettings(models.TransientModel):
 
     @api.model
     def _api_guard_check_verified(self):
-        last = self.env["api.audit.verify"].sudo().search([("state", "in", ("intact", "broken"))], limit=1)
+        now, runs = fields.Datetime.now(), self.env["api.audit.verify"].sudo()
+        ahead = runs.search(["|", ("started_at", ">", now), ("finished_at", ">", now)], limit=1)
+        if ahead:
+            when = max(filter(None, (ahead.started_at, ahead.finished_at)))
+            return (
+                False,
+                self.env._("A verification claims to be of the future (%(time)s UTC)", time=f"{when:%Y-%m-%d %H:%M}"),
+                self.env._(
+                    "Somebody with access to the database wrote it, or this server's clock was set back. Verify all of "
+                    "the log."
+                ),
+            )
+        last = runs.search([("state", "in", ("intact", "broken"))], limit=1)
+        at = last.finished_at or last.started_at
+        if last.state == "broken":
+            what = self.env._("The audit log is not what was sealed (%(time)s UTC)", time=f"{at:%Y-%m-%d %H:%M}")
+            return False, what, last.first_fault
+        first = self.env["api.audit.checkpoint"].sudo().search([], order="number", limit=1)
+        since = at or first.made_at
+        if since and since < now - _VERIFIED_WITHIN:
+            what = self.env._("The audit log was never verified")
+            if at:
+                what = self.env._("The audit log was last verified on %(time)s UTC", time=f"{at:%Y-%m-%d %H:%M}")
+            return (
+                False,
+                what,
+                self.env._(
+                    "“API Guard: verify the audit log” does that every day: it has to be active and not to fail "
+                    "(Settings → Technical → Scheduled Actions). Verify all of the log."
+                ),
+            )
         if not last:
             return True, self.env._("The audit log was not verified yet: that happens every day"), ""
-        when = f"{last.finished_at:%Y-%m-%d %H:%M}"
-        if last.state == "intact":
-            return True, self.env._("The audit log was verified on %(time)s UTC", time=when), ""
-        return False, self.env._("The audit log is not what was sealed (%(time)s UTC)", time=when), last.first_fault
+        return True, self.env._("The audit log was verified on %(time)s UTC", time=f"{at:%Y-%m-%d %H:%M}"), ""

@@ -315,6 +315,28 @@ class TestVerify(SealedCase):
         recent.asked_by = "screen"
         self.assertFalse(self.runs._due().is_full)
 
+    def test_a_run_of_the_future_stands_for_none(self):
+        self.assertEqual(self.verify().state, "intact")
+        self.runs.search([]).write({"started_at": "2099-01-01"})
+        self.assertTrue(self.runs._due().is_full, "neither today's nor this week's")
+        self.assertTrue(self.runs._begin(False, "screen").is_full, "and nothing goes on from it")
+        check = self.env["res.config.settings"]._api_guard_check_verified
+        is_fine, what, _remedy = check()
+        self.assertEqual((is_fine, "2099-01-01" in what), (False, True))
+
+    def test_a_log_that_is_not_verified_any_more_is_told_of(self):
+        check = self.env["res.config.settings"]._api_guard_check_verified
+        self.assertEqual(self.verify().state, "intact")
+        self.assertTrue(check()[0])
+        self.runs.search([]).write({"started_at": "2026-01-01", "finished_at": "2026-01-01"})
+        is_fine, what, _remedy = check()
+        self.assertEqual((is_fine, what), (False, "The audit log was last verified on 2026-01-01 00:00 UTC"))
+        self.runs.search([]).unlink()
+        self.assertTrue(check()[0])
+        self.checked("UPDATE api_audit_checkpoint SET made_at = '2026-01-01'")
+        self.env.invalidate_all()
+        self.assertEqual(check()[:2], (False, "The audit log was never verified"))
+
     def test_auditors_ask_and_see_it_and_users_do_not(self):
         plain = new_test_user(self.env, "ada", groups="base.group_user")
         auditor = new_test_user(self.env, "ann", groups="api_guard.group_auditor")
