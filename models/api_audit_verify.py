@@ -18,6 +18,7 @@ from . import log_check
 CHECKPOINTS = 500  # in one part
 TILES = 32
 ENTRIES = 50_000
+_FIRST = -(2**63)  # no id lies before
 MAX_FAULTS = 100  # told of; all are counted
 _FULL_EVERY = 7  # days
 _GIVEN_UP = 24  # hours after which a command that left no end was killed
@@ -77,7 +78,7 @@ class ApiAuditVerify(models.Model):
         """
         start = None if is_full or pinned else self._start()
         values = {"is_full": not start, "asked_by": asked_by, "pinned": pinned, "user_id": self.env.uid}
-        return self.create({**values, "place": start or {"head": None, "size": 0, "entry": 0}})
+        return self.create({**values, "place": start or {"head": None, "size": 0, "entry": _FIRST}})
 
     @api.model
     def _start(self):

@@ -288,41 +288,44 @@ def _swapped(odd, wanted):
 # --------------------------------------------------------------------- entries
 
 
-def check_entries(env, after, limit):
-    """The faults of entries that are in no leaf though they should be, among the next `limit` with an id above `after`;
-    the last id of them, or None at the end."""
+def check_entries(env, start, limit):
+    """The faults of entries that are in no leaf though they should be, among the next `limit` from the id `start` on;
+    from which id on to continue, or None at the end."""
     rows = env.execute_query(
-        SQL("SELECT id, xid::text FROM api_audit_entry WHERE id > %s ORDER BY id LIMIT %s", after, limit)
-    )
-    if not rows:
-        return [], None
+        SQL("SELECT id, xid::text FROM api_audit_entry WHERE id >= %s ORDER BY id, occurred_at, kind LIMIT %s",
+            start, limit)
+    )  # fmt: skip
     ids = [entry_id for entry_id, _xid in rows]
-    sealed, state = env["api.audit.seal"]._sealed(ids), _position(env)
+    if not ids:
+        return [], None
     twice = {one for one, other in pairwise(ids) if one == other}
+    following = None
+    if len(ids) == limit:  # the last id may stand once more: it comes with the next
+        following = ids[-1] if ids[-1] > ids[0] else ids[-1] + 1
+    sealed, state = env["api.audit.seal"]._sealed(ids), _position(env)
     faults = [
         {"kind": "inserted", "entry": entry_id}
         for entry_id, xid in dict(rows).items()
-        if entry_id in twice or (entry_id not in sealed and _is_past(entry_id, int(xid), state))
+        if entry_id != following
+        and (entry_id in twice or (entry_id not in sealed and _is_past(entry_id, int(xid), state)))
     ]
-    return faults, ids[-1] if len(rows) == limit else None
+    return faults, following
 
 
 def _position(env):
     env.cr.execute(
-        "SELECT xid::text::numeric, entry_id, resume_xid IS NOT NULL, restored_id,"
+        "SELECT xid::text::numeric, entry_id, resume_xid IS NOT NULL,"
         " pg_snapshot_xmax(pg_current_snapshot())::text::numeric, pg_current_xact_id_if_assigned()::text::numeric"
         " FROM api_audit_seal"
     )
-    xid, entry_id, moving, restored_id, end, own = env.cr.fetchone()
-    return (int(xid), entry_id), moving, restored_id, int(max(end, own + 1 if own is not None else 0))
+    xid, entry_id, moving, end, own = env.cr.fetchone()
+    return (int(xid), entry_id), moving, int(max(end, own + 1 if own is not None else 0))
 
 
 def _is_past(entry_id, xid, state):
     """Is this where sealing has been, or where it will never come? An entry that waits lies between."""
-    position, moving, restored_id, end = state
-    if moving:
-        return False
-    return (xid, entry_id) <= position or (xid >= end and entry_id > restored_id)
+    position, moving, end = state
+    return not moving and ((xid, entry_id) <= position or xid >= end)
 
 
 # ----------------------------------------------------------------------- drops

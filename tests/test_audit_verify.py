@@ -12,7 +12,7 @@ from psycopg2 import Binary
 from ..core import merkle
 from ..core.canonical import leaf
 from ..core.checkpoint import Checkpoint, key_id, parse, public_key, sign
-from ..models import vault
+from ..models import log_check, vault
 from .sealed import SealedCase
 from .test_vault import TWO
 
@@ -104,6 +104,24 @@ class TestVerify(SealedCase):
     def test_an_entry_of_a_transaction_that_never_was_is_found(self):
         self.enter(id=1_000_000_000_000, xid=2**50)
         self.assert_found("inserted", 1_000_000_000_000, count=1)
+
+    def test_it_is_found_whatever_is_said_to_have_come_along_from_another_cluster(self):
+        self.enter(id=1_000_000_000_000, xid=2**50)
+        self.checked("UPDATE api_audit_seal SET restored_id = 9000000000000000")
+        self.assert_found("inserted", 1_000_000_000_000, count=1)
+
+    def test_no_id_is_so_low_that_it_is_not_looked_at(self):
+        self.enter(id=-5, xid=2**50)
+        self.assert_found("inserted", -5, count=1)
+
+    def test_one_that_stands_twice_is_found_once_wherever_a_part_ends(self):
+        self.enter(id=self.ids[5], occurred_at="2026-01-02")
+        for entries in range(2, 6):
+            at, found = self.ids[2], []
+            while at is not None and at < self.ids[20]:
+                faults, at = log_check.check_entries(self.env, at, entries)
+                found += faults
+            self.assertEqual(found, [{"kind": "inserted", "entry": self.ids[5]}], entries)
 
     def test_an_entry_that_stands_twice_is_found(self):
         self.enter(id=self.ids[5], occurred_at="2026-01-02")
