@@ -103,7 +103,9 @@ class ApiAuditVerify(models.Model):
         if not self.env.su and not self.env.user.has_group("api_guard.group_auditor"):
             raise AccessError(self.env._("Only auditors and managers of API Guard verify the log."))
         self.env["api.guard"]._require_configuration_right(self.env)
-        asked = self.sudo()._begin(is_full, "screen")
+        runs = self.sudo()
+        same = [("is_full", "=", bool(is_full or not runs._start())), *self._not_ahead()]
+        asked = runs._open_runs().filtered_domain(same)[:1] or runs._begin(is_full, "screen")
         self.env.ref("api_guard.cron_verify").sudo()._trigger()
         return {
             "type": "ir.actions.act_window",

@@ -368,6 +368,16 @@ class TestVerify(SealedCase):
             run._step()
         self.assertEqual(run.with_user(auditor).first_fault, "")
 
+    def test_who_asks_again_is_shown_the_run_that_is_under_way(self):
+        self.verify()
+        full, since = (self.runs.action_verify_all()["res_id"], self.runs.action_verify()["res_id"])
+        self.assertNotEqual(full, since)
+        for _again in range(3):
+            self.assertEqual(self.runs.action_verify_all()["res_id"], full)
+            self.assertEqual(self.runs.action_verify()["res_id"], since)
+        self.runs.browse(full).state = "stopped"
+        self.assertNotEqual(self.runs.action_verify_all()["res_id"], full)
+
     def test_a_key_of_another_kind_is_no_signature(self):
         other = Ed25519PrivateKey.generate()
         last = self.checkpoints._last()
