@@ -30,7 +30,7 @@ class ApiGuardConfiguration(models.AbstractModel):
 
 
 class ApiGuardWritten(models.AbstractModel):
-    """Mixin: what is readonly is written by the guard alone, so that no default fills it: of no context, nor a user's."""
+    """Mixin: what is readonly is written by the guard alone, so that no default fills it, whoever set that."""
 
     _name = "api.guard.written"
     _inherit = ["api.guard.configuration"]

@@ -114,7 +114,8 @@ class TestRetention(TransactionCase):
         context = {"default_released_at": "2026-01-01", "default_released_by": self.manager.id, "default_login": "x"}
         other = holds.with_context(**context).create({"name": "Case 4", "starts": "2026-01-01"})
         self.assertEqual((other.status, other.released_by.id, other.login), ("held", False, False))
-        for values in ({"user_id": self.manager.id}, {"name": "x"}, {"released_at": fields.Datetime.now()}, {"ends": "2026-01-01"}):
+        forged = {"user_id": self.manager.id, "name": "x", "released_at": fields.Datetime.now(), "ends": "2026-01-01"}
+        for values in ({name: value} for name, value in forged.items()):
             with self.assertRaises(UserError):
                 hold.write(values)
         with self.assertRaises(UserError):
@@ -126,7 +127,8 @@ class TestRetention(TransactionCase):
         at = hold.released_at
         hold.action_release()
         self.assertEqual(hold.released_at, at)
-        self.assertEqual([method for method, _user in self._events("api.audit.hold")], ["create", "create", "action_release"])
+        methods = [method for method, _user in self._events("api.audit.hold")]
+        self.assertEqual(methods, ["create", "create", "action_release"])
 
     def test_a_hold_outlives_the_user_whose_calls_it_holds(self):
         hold = self.env["api.audit.hold"].create({"name": "Case 3", "user_id": self.auditor.id})
