@@ -336,12 +336,14 @@ class TestWitnessed(WitnessCase):
         self.assertEqual((log.state, log.refusal, self.sender.detail), ("refused", "key", "key"))
         self.assertEqual(self.alerts("log.forked").mapped("count"), [1])
         self.assertEqual(self.alerts("log.disputed").mapped("count"), [1])
-        log.public_key = self.env["api.audit.key"]._current().public
-        self.tell()
-        self.assertEqual((self.log().state, log.is_trusted_unseen), ("fine", False))
         for key in ("x", "é", b64encode(bytes(31)).decode()):
             with self.assertRaises(ValidationError):
                 log.public_key = key
+        log.public_key = self.env["api.audit.key"]._current().public
+        self.tell()
+        self.assertEqual((self.log().state, log.is_trusted_unseen), ("fine", False))
+        with self.assertRaises(UserError):
+            log.public_key = other
 
     def test_a_witness_that_knows_less_is_told_from_there(self):
         self.tell()
