@@ -150,6 +150,10 @@ class ApiGuard(models.AbstractModel):
         with beside(exchange.registry) as cr:
             identity = exchange.registry["api.identity"]._of_user(cr, uid, Kind.PASSWORD)
         name = login or identity.login or f"#{uid}"
+        if identity.settings.get("api_guard.refuse_rpc_passwords") in ("True", "1", "true"):
+            # nobody's password opens anything here, and none is looked at: an old program that still sends a right
+            # one must not lock its owner out of the web. Whether the login exists or not.
+            name = f"{name} (RPC)"
         attempt = cls._attempt(exchange, identity.settings, (lockout.Kind.PAIR, name), (lockout.Kind.NETWORK, ""))
         if attempt.deny is not None:
             # whether the user exists or not

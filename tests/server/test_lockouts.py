@@ -188,6 +188,19 @@ def test_known_and_unknown_logins_take_as_long(name, world, one):
     assert medians[ADMIN, True] < medians[ADMIN, False] / 3  # no hash is looked at any more
 
 
+@pytest.mark.parametrize(("login", "secret"), [(USER, USER_PASSWORD), ("nobody.of.this.name", "wrong")])
+def test_a_program_that_still_sends_a_password_locks_nobody_out_of_the_web(login, secret, world, one, at):
+    doors = Doors(world, one)
+    former = world.setting("refuse_rpc_passwords", "True")
+    try:
+        answers = [doors.xmlrpc_authenticate(login, secret, at()) for _n in range(FAILURES + 1)]
+        assert [wait_of(answer) is None for answer in answers] == [True] * FAILURES + [False]
+        answer = doors.web_session(login, secret, at())
+        assert (wait_of(answer), answer.refusal is None) == (None, login == USER)
+    finally:
+        world.setting("refuse_rpc_passwords", former or "")
+
+
 def test_waits_grow_and_a_success_clears_them(world, one, at, network):
     doors, former = Doors(world, one), world.setting("lockout_network_failures", "0")
     for _number in range(FAILURES):
