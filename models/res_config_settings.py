@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tools import config
 
-from ..core.network import parse_network
+from ..core.network import parse_network, readable_networks
 from ..seams import master
 from ..stores.redis import SCHEMES, redis_store
 from ..stores.store import StoreDown
@@ -108,6 +108,11 @@ class ResConfigSettings(models.TransientModel):
     def _check_api_guard_lockout_trusted(self):
         for settings in self:
             settings._check_networks(settings.api_guard_lockout_trusted)
+            for network in readable_networks(settings.api_guard_lockout_trusted):
+                if not network.prefixlen:
+                    raise ValidationError(
+                        self.env._("“%(network)s” is everybody: nobody would ever be locked out.", network=str(network))
+                    )
 
     @api.constrains(*(f"api_guard_{name}" for name in NUMBERS))
     def _check_api_guard_lockout(self):

@@ -186,6 +186,11 @@ class TestScreens(TransactionCase):
         told = settings.with_user(self.env.ref("base.user_admin")).default_get(names)
         self.assertIn("a secret", told["api_guard_store_url"])
 
+    def test_a_network_that_is_everybody_is_not_trusted(self):
+        for text in ("0.0.0.0/0", "10.0.0.0/8, ::/0"):
+            with self.subTest(text), self.assertRaises(ValidationError):
+                self.env["res.config.settings"].create({"api_guard_lockout_trusted": text})
+
     def test_users_see_their_own_keys_and_auditors_all(self):
         keys = self.env["api.credential"].browse(key.id for key in self.keys.values())
         for user, seen in ((self.plain, self.keys[self.plain]), (self.auditor, keys), (self.manager, keys)):
